@@ -1,0 +1,1 @@
+"""The science and the life cycle of the plugin."""

@@ -1,0 +1,1 @@
+"""QGIS-free science: rasters, covariates, stations, models, mapping and evaluation."""

@@ -1,0 +1,1 @@
+"""Covariates: terrain, temporal statistics and the covariate table."""

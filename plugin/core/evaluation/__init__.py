@@ -1,0 +1,1 @@
+"""Metrics, tests, importance and reports."""

@@ -1,0 +1,1 @@
+"""Block-wise prediction over rasters."""

@@ -1,0 +1,1 @@
+"""Forests, calibrated intervals, spiking and the model file."""

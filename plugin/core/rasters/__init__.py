@@ -1,0 +1,1 @@
+"""Grids, windows, reading by name and atomic writing; the only package that imports rasterio."""

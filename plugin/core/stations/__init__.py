@@ -1,0 +1,1 @@
+"""Stations: import, observation tables, matching, splits and the spiking design."""
