@@ -1,4 +1,4 @@
-"""Soil Moisture Mapper: soil-moisture maps of a field with an honest interval around every pixel."""
+"""Soil Moisture Mapper: soil-moisture maps of a field with an interval around every pixel."""
 
 
 def classFactory(iface):
