@@ -76,8 +76,8 @@ def main() -> int:
     qgis, gdal, rasterio_gdal = check_qgis(), check_gdal(), check_rasterio()
     check_forest()
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    print(f"setup: QGIS {qgis}, GDAL {gdal}, Python {platform.python_version()}, {packages}"
-          f" (with GDAL {rasterio_gdal})")
+    print(f"setup: QGIS {qgis}, GDAL {gdal}, Python {platform.python_version()}, {packages}")
+    print(f"setup: rasterio's own GDAL {rasterio_gdal}")
     return 0
 
 

@@ -111,7 +111,9 @@ make_profile() {
   local plugins="$profile/profiles/default/python/plugins"
   mkdir -p "$plugins"
   ln -sfn "$root" "$plugins/soil_moisture_mapper"
-  run qgis_process plugins enable soil_moisture_mapper
+  if ! qgis_process plugins 2>>"$log" | grep -qxF '* soil_moisture_mapper'; then
+    run qgis_process plugins enable soil_moisture_mapper
+  fi
 }
 
 main() {
