@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,8 @@ class Table:
     """
 
     columns: Mapping[str, np.ndarray]
-    x: np.ndarray = field(default=None)  # type: ignore[assignment]
-    y: np.ndarray = field(default=None)  # type: ignore[assignment]
+    x: np.ndarray = None  # type: ignore[assignment]
+    y: np.ndarray = None  # type: ignore[assignment]
     crs: str = ""
 
     def __post_init__(self) -> None:
