@@ -12,7 +12,8 @@ from ..errors import InputError
 from .forest import Forest, LeafStore
 from .traversal import find_leaves
 
-_ENTRIES = 2_000_000  # weights held at a time
+_LEAVES = 1_000_000  # rows times trees held at a time
+_DRAWS = 400_000  # draws added up at a time: few enough for the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = (
     of quantile-forest (``max_samples_leaf=None``, ``weighted_leaves=True``): the weights are scaled
     to the number N of draws in the leaves, and with :math:`p = q (N - 1) + 1`, C_j the largest
     cumulated weight not above p and v_j its row's value, the quantile is
-    :math:`v_j + \min(1, p - C_j)(v_{j+1} - v_j)`.
+    :math:`v_j + \min(1, p - C_j)(v_{j+1} - v_j)`. A row's result depends on no other row.
 
     Parameters
     ----------
@@ -68,14 +69,15 @@ def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = (
        Research, 7, 983-999. https://www.jmlr.org/papers/v7/meinshausen06a.html
     """
     X, levels = _checked(forest, X, quantiles)
-    leaves = find_leaves(forest, X)
-    mean, sd = _moments(forest, leaves)
+    mean, sd = np.empty(len(X)), np.empty(len(X))
     values = np.empty((len(X), len(levels)))
-    if forest.store is not None and len(levels):
-        y = forest.store.y[forest.store.order]
-        leaf_rows = _leaf_rows(forest.store)
-        for rows in _chunks(forest, leaves):
-            values[rows] = _quantiles(forest, y, leaf_rows, leaves[rows], levels)
+    rows = max(1, _LEAVES // forest.trees)
+    for start in range(0, len(X), rows):
+        part = slice(start, start + rows)
+        leaves = find_leaves(forest, X[part])
+        mean[part], sd[part] = _moments(forest, leaves)
+        if forest.store is not None and len(levels):
+            values[part] = _quantiles(forest, forest.store, leaves, levels)
     return Prediction(mean, sd, values)
 
 
@@ -118,60 +120,84 @@ def _moments(forest: Forest, leaves: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return mean, np.sqrt(square / forest.trees)
 
 
-def _leaf_rows(store: LeafStore) -> sparse.csr_matrix:
-    """Return nodes x ranks with a one for each draw (a row drawn twice has two)."""
-    rank = np.empty(len(store.order), dtype=np.int32)
-    rank[store.order] = np.arange(len(store.order), dtype=np.int32)
-    draws = np.repeat(rank[store.row], store.count)
-    starts = np.concatenate([[0], np.cumsum(store.count, dtype=np.int64)])[store.start]
-    shape = (len(store.start) - 1, len(rank))
-    return sparse.csr_matrix((np.ones(len(draws)), draws, starts), shape=shape)
+def _quantiles(
+    forest: Forest, store: LeafStore, leaves: np.ndarray, levels: np.ndarray
+) -> np.ndarray:
+    y = store.y[store.order]
+    values = np.empty((len(leaves), len(levels)))
+    for rows in _chunks(forest, leaves):
+        weights = _row_weights(forest, store, leaves[rows])
+        values[rows] = _weighted_quantiles(y, weights, levels)
+    return values
 
 
 def _chunks(forest: Forest, leaves: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield rows of `leaves` of like cost, few enough at a time to bound the memory."""
+    """Yield rows of `leaves` with about as many draws each, few enough to bound the memory."""
     draws = forest.count[leaves].sum(axis=1)
-    order = np.argsort(draws, kind="stable")
-    start = 0
-    while start < len(order):
-        stop = min(len(order), start + max(1, int(_ENTRIES // draws[order[start]])))
-        while stop - start > 1 and draws[order[stop - 1]] * (stop - start) > 2 * _ENTRIES:
-            stop = start + (stop - start) // 2
-        yield order[start:stop]
-        start = stop
+    ascending = np.argsort(-draws, kind="stable")[::-1]
+    stop = len(ascending)
+    while stop > 0:
+        start = max(0, stop - max(1, int(_DRAWS // draws[ascending[stop - 1]])))
+        yield ascending[start:stop]
+        stop = start
 
 
-def _quantiles(
-    forest: Forest,
-    y: np.ndarray,
-    leaf_rows: sparse.csr_matrix,
-    leaves: np.ndarray,
-    levels: np.ndarray,
-) -> np.ndarray:
+def _row_weights(forest: Forest, store: LeafStore, leaves: np.ndarray) -> sparse.csr_matrix:
+    """Return rows x ranks of the target: the weights, scaled to the draws in the row's leaves."""
     m, trees = leaves.shape
     size = forest.count[leaves].astype(np.float64)
-    # quantile-forest's order of operations, so that sums agree to the last bit.
+    # Sums in the order of quantile-forest, so that ties fall on the same side.
     share = 1.0 / size * size.sum(axis=1, keepdims=True) / trees
+    starts = np.arange(0, m * trees + 1, trees)
     membership = sparse.csr_matrix(
-        (share.ravel(), leaves.ravel(), np.arange(0, m * trees + 1, trees)),
-        shape=(m, leaf_rows.shape[0]),
+        (share.reshape(-1), leaves.reshape(-1), starts), shape=(m, store.draws.shape[0])
     )
-    weights = membership @ leaf_rows
-    weights.sort_indices()
-    result = np.empty((m, len(levels)))
-    for i in range(m):
-        part = slice(weights.indptr[i], weights.indptr[i + 1])
-        result[i] = _row_quantiles(y[weights.indices[part]], weights.data[part], levels)
-    return result
+    return (membership @ store.draws).tocsc().tocsr()  # there and back sorts in linear time
 
 
-def _row_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    cumulated = np.cumsum(weights)
-    span = cumulated[-1] - 1.0
-    p = levels * span + 1.0
-    above = np.searchsorted(cumulated, p, side="right")
-    last = len(values) - 1
-    floor = np.clip(above - 1, 0, last)
-    ceil = np.clip(above, 0, last)
-    part = np.clip(np.where(above == 0, 0.0, p - cumulated[floor]), 0.0, 1.0)
-    return values[floor] + part * (values[ceil] - values[floor])
+def _weighted_quantiles(
+    y: np.ndarray, weights: sparse.csr_matrix, levels: np.ndarray
+) -> np.ndarray:
+    """Return the quantiles of each row of `weights` over the ascending values `y`.
+
+    The arithmetic is that of quantile-forest's ``calc_weighted_quantile``, step by step.
+    """
+    first = weights.indptr[:-1, None].astype(np.intp)
+    length = np.diff(weights.indptr)[:, None]
+    cumulated = _cumulate(weights.data, length[:, 0])
+    span = (cumulated[:, -1:] + 1.0) - 2.0
+    wanted = levels * span + 1.0
+    reached = np.minimum(_count_reached(cumulated, wanted), length)
+    floor = np.maximum(reached - 1, 0)
+    ceil = np.minimum(reached, length - 1)
+    v_floor = y[weights.indices[first + floor]]
+    v_ceil = y[weights.indices[first + ceil]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low = np.minimum(levels, (np.take_along_axis(cumulated, floor, 1) - 1.0) / span)
+        high = np.maximum(levels, (np.take_along_axis(cumulated, ceil, 1) - 1.0) / span)
+        high = low + (high - low) / weights.data[first + ceil]
+        part = (levels - low) / (high - low)
+    between = v_floor + np.clip(part, 0.0, 1.0) * (v_ceil - v_floor)
+    result = np.where((levels >= high) | (part >= 1), v_ceil, between)
+    return np.where((reached == 0) | (floor == ceil), v_floor, result)
+
+
+def _cumulate(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Cumulate consecutive stretches of `values`, one a row, each row ended by its total."""
+    padded = np.zeros((len(lengths), lengths.max()))
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = values
+    return np.cumsum(padded, axis=1, out=padded)
+
+
+def _count_reached(cumulated: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return how many of a row's ascending entries are not above each value wanted of it."""
+    width = cumulated.shape[1]
+    entries = cumulated.reshape(-1)
+    base = np.arange(len(cumulated))[:, None] * width - 1
+    count = np.zeros(wanted.shape, dtype=np.intp)
+    for bit in reversed(range(width.bit_length())):
+        more = count + (1 << bit)
+        inside = more <= width
+        reached = entries.take(base + np.minimum(more, width)) <= wanted
+        count = np.where(inside & reached, more, count)
+    return count

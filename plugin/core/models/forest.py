@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 from sklearn.tree import DecisionTreeRegressor
 
 from ..errors import InputError
@@ -37,6 +39,36 @@ class LeafStore:
     start: np.ndarray
     row: np.ndarray
     count: np.ndarray
+
+    @cached_property
+    def draws(self) -> sparse.csr_matrix:
+        """Nodes x ranks of the target with a one for each draw (a row drawn twice has two)."""
+        rank = np.empty(len(self.order), dtype=np.int32)
+        rank[self.order] = np.arange(len(self.order), dtype=np.int32)
+        ranks = np.repeat(rank[self.row], self.count)
+        starts = np.concatenate([[0], np.cumsum(self.count, dtype=np.int64)])[self.start]
+        shape = (len(self.start) - 1, len(rank))
+        return sparse.csr_matrix((np.ones(len(ranks)), ranks, starts), shape=shape)
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionTable:
+    """Nodes laid out for a walk in which a leaf leads to itself.
+
+    Attributes
+    ----------
+    feature : (nodes,) intp
+    threshold : (nodes,) float32
+        The largest float32 number not above the node's threshold: the same decisions.
+    child : (2 nodes,) intp
+        Right and left child of node i at 2i and 2i + 1.
+    leaf : (nodes,) bool
+    """
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    child: np.ndarray
+    leaf: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +116,23 @@ class Forest:
     def has_distribution(self) -> bool:
         """Whether the leaves hold their training rows, so that quantiles can be given."""
         return self.store is not None
+
+    @cached_property
+    def table(self) -> DecisionTable:
+        """The nodes as the walk down the trees needs them."""
+        leaf = self.feature == LEAF
+        own = np.arange(len(leaf))
+        with np.errstate(over="ignore"):
+            threshold = self.threshold.astype(np.float32)
+        above = threshold > self.threshold
+        threshold[above] = np.nextafter(threshold[above], np.float32(-np.inf))
+        child = [np.where(leaf, own, self.right), np.where(leaf, own, self.left)]
+        return DecisionTable(
+            feature=np.where(leaf, 0, self.feature).astype(np.intp),
+            threshold=threshold,
+            child=np.stack(child, axis=1).reshape(-1).astype(np.intp),
+            leaf=leaf,
+        )
 
     def without_rows(self) -> Forest:
         """Return this forest without its leaf store."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .forest import LEAF, Forest
+from .forest import DecisionTable, Forest
+
+_WALKERS = 100_000  # rows times trees under way together: few enough for the processor's cache
+_LEVELS = 3  # walked before those that have arrived are set aside
 
 
 def find_leaves(forest: Forest, X: np.ndarray) -> np.ndarray:
@@ -21,17 +24,31 @@ def find_leaves(forest: Forest, X: np.ndarray) -> np.ndarray:
     (m, B) intp array
         Places in the forest's node arrays.
     """
-    m = len(X)
-    leaves = np.empty((m, forest.trees), dtype=np.intp)
-    rows = np.arange(m)
-    for tree, root in enumerate(forest.tree_start[:-1]):
-        node = np.full(m, root, dtype=np.intp)
-        active = rows if forest.feature[root] != LEAF else rows[:0]
-        while len(active):
-            at = node[active]
-            goes_left = X[active, forest.feature[at]] <= forest.threshold[at]
-            at = np.where(goes_left, forest.left[at], forest.right[at])
-            node[active] = at
-            active = active[forest.feature[at] != LEAF]
-        leaves[:, tree] = node
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    leaves = np.empty((len(X), forest.trees), dtype=np.intp)
+    roots = forest.tree_start[:-1].astype(np.intp)
+    rows = max(1, _WALKERS // forest.trees)
+    for start in range(0, len(X), rows):
+        part = X[start : start + rows]
+        leaves[start : start + rows] = _walk(forest.table, roots, part)
     return leaves
+
+
+def _walk(table: DecisionTable, roots: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Take a walker for each row and tree down to its leaf, all of them level by level."""
+    rows, features = X.shape
+    values = X.reshape(-1)
+    arrived = np.empty(rows * len(roots), dtype=np.intp)
+    walker = np.arange(len(arrived))
+    node = np.tile(roots, rows)
+    first = np.repeat(np.arange(0, rows * features, features), len(roots))
+    while len(node):
+        for _ in range(_LEVELS):
+            value = values.take(first + table.feature.take(node))
+            goes_left = value <= table.threshold.take(node)
+            node = table.child.take(2 * node + goes_left)
+        done = table.leaf.take(node)
+        arrived[walker[done]] = node[done]
+        under_way = np.flatnonzero(~done)
+        node, first, walker = (part.take(under_way) for part in (node, first, walker))
+    return arrived.reshape(rows, len(roots))
