@@ -9,15 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..progress import Progress
-from ..stations.rows import TrainingRows, concat
+from ..stations.rows import TrainingRows
 from ..stations.splits import station_folds
-from .calibration import Calibration, Margins, combine, local_margins
+from .calibration import Calibration, Margins
 from .forest import Forest
-from .heldout import ForestSettings, HeldOut, join_heldout, predict_folds, predict_rows
+from .heldout import ForestSettings, HeldOut, predict_folds, predict_rows
 from .record import Model
-from .training import covariates_of, margins, period_of, provenance, summary_of
+from .spike_fits import (
+    SpikeTask,
+    cross_calibrate_spikes,
+    leave_out,
+    leave_out_local,
+    spiked_margins,
+    station_names,
+)
+from .spike_input import check_spikes, global_rows
+from .training import covariates_of, period_of, provenance, summary_of
 from .verdict import Candidate, Verdict, choose_candidate, judge
 
 MIN_SPIKES = 4
@@ -131,49 +139,20 @@ def spike_model(
        578367. https://doi.org/10.3389/frwa.2020.578367
     """
     progress = progress or Progress()
-    _check(base, spikes, settings, progress)
-    globe = _global_rows(base, spikes, validation, progress)
+    check_spikes(base, spikes, settings.weight, settings.allow_depth_mismatch, progress)
+    globe = global_rows(base, spikes, validation, progress)
     forests = _forest_settings(base, settings)
     before = _base_forest(base, globe, forests, progress.part(0.0, 0.05))
-    task = _Spiking(base, globe, spikes, forests, before)
-    if len(_names(spikes)) < MIN_SPIKES:
+    task = SpikeTask(base, globe, spikes, forests, before)
+    if len(station_names(spikes)) < MIN_SPIKES:
         result = _spike_few(task, settings, progress)
     else:
         result = _spike_many(task, settings, progress)
     return _judge_validation(task, result, validation)
 
 
-@dataclass(frozen=True, eq=False)
-class _Spiking:
-    """The rows and settings that every fit shares."""
-
-    base: Model
-    globe: TrainingRows
-    spikes: TrainingRows
-    settings: ForestSettings
-    before: Forest
-
-    def joined(self, spikes: TrainingRows, weight: float) -> TrainingRows:
-        return concat(self.globe, replace(spikes, weight=spikes.weight * weight))
-
-    def weight_of(self, share: float, spikes: TrainingRows) -> float:
-        """Return the weight at which local rows hold `share` of the training weight, at least 1."""
-        if share <= 0:
-            return 1.0
-        total = float(self.globe.weight.sum()) / float(spikes.weight.sum())
-        return max(1.0, share / (1 - share) * total)
-
-    def share_of(self, weight: float) -> float:
-        local = weight * float(self.spikes.weight.sum())
-        return local / (local + float(self.globe.weight.sum()))
-
-    def local_settings(self, spikes: TrainingRows) -> ForestSettings:
-        leaf = max(1, min(self.settings.min_leaf, len(spikes) // 8))
-        return replace(self.settings, min_leaf=leaf)
-
-
-def _spike_few(task: _Spiking, settings: SpikeSettings, progress: Progress) -> SpikeResult:
-    count = len(_names(task.spikes))
+def _spike_few(task: SpikeTask, settings: SpikeSettings, progress: Progress) -> SpikeResult:
+    count = len(station_names(task.spikes))
     automatic = settings.weight == 0
     if automatic:
         progress.warn(
@@ -190,7 +169,7 @@ def _spike_few(task: _Spiking, settings: SpikeSettings, progress: Progress) -> S
     return SpikeResult(model, task.base, task.spikes, weight, automatic)
 
 
-def _spike_many(task: _Spiking, settings: SpikeSettings, progress: Progress) -> SpikeResult:
+def _spike_many(task: SpikeTask, settings: SpikeSettings, progress: Progress) -> SpikeResult:
     automatic = settings.weight == 0
     candidates: tuple[Candidate, ...] = ()
     after = None
@@ -201,8 +180,8 @@ def _spike_many(task: _Spiking, settings: SpikeSettings, progress: Progress) -> 
         weight_of = partial(task.weight_of, share)
     weight = weight_of(task.spikes)
     if after is None:
-        after = _leave_out(task, weight_of, progress.part(0.55, 0.65))
-    local = _leave_out_local(task, progress.part(0.65, 0.7))
+        after = leave_out(task, weight_of, progress.part(0.55, 0.65))
+    local = leave_out_local(task, progress.part(0.65, 0.7))
     before = predict_rows(task.before, task.spikes).with_margins(_margins_of(task.base))
     spread, _ = predict_folds(
         task.globe,
@@ -211,8 +190,8 @@ def _spike_many(task: _Spiking, settings: SpikeSettings, progress: Progress) -> 
         progress.part(0.7, 0.9),
         always=replace(task.spikes, weight=task.spikes.weight * weight),
     )
-    spiked = _spiked_margins(spread, after)
-    after = _cross_calibrate(spread, after)
+    spiked = spiked_margins(spread, after)
+    after = cross_calibrate_spikes(spread, after)
     old = task.base.calibration
     calibration = Calibration(
         station=old.station if old else None,
@@ -240,7 +219,7 @@ def _given(weight: float, _: TrainingRows) -> float:
     return weight
 
 
-def _search(task: _Spiking, progress: Progress) -> tuple[tuple[Candidate, ...], HeldOut | None]:
+def _search(task: SpikeTask, progress: Progress) -> tuple[tuple[Candidate, ...], HeldOut | None]:
     """Compare the candidate weights; return them and, where full forests were used, the best's."""
     shares = _distinct_shares(task)
     rows = len(task.globe) + len(task.spikes)
@@ -252,7 +231,7 @@ def _search(task: _Spiking, progress: Progress) -> tuple[tuple[Candidate, ...], 
     held = []
     for i, share in enumerate(shares):
         part = progress.part(i / len(shares), (i + 1) / len(shares))
-        held.append(_leave_out(searched, partial(task.weight_of, share), part))
+        held.append(leave_out(searched, partial(task.weight_of, share), part))
     errors = [one.station_errors() for one in held]
     weights = [task.weight_of(share, task.spikes) for share in shares]
     candidates = choose_candidate(shares, weights, errors)
@@ -260,70 +239,8 @@ def _search(task: _Spiking, progress: Progress) -> tuple[tuple[Candidate, ...], 
     return candidates, None if fewer else held[chosen]
 
 
-def _distinct_shares(task: _Spiking) -> list[float]:
-    """Return the candidate shares, less those at which the weight is 1 as in pooling."""
-    return [s for s in SHARES if s == 0 or task.weight_of(s, task.spikes) > 1]
-
-
-def _leave_out(
-    task: _Spiking, weight_of: Callable[[TrainingRows], float], progress: Progress
-) -> HeldOut:
-    """Predict each spike station by a forest on the global rows and the other spike stations."""
-
-    def fit(rest: TrainingRows, part: Progress) -> Forest:
-        return task.settings.grow(task.joined(rest, weight_of(rest)), part)
-
-    return _each_station(task.spikes, fit, progress)
-
-
-def _leave_out_local(task: _Spiking, progress: Progress) -> HeldOut:
-    """Predict each spike station by a forest on the other spike stations alone."""
-
-    def fit(rest: TrainingRows, part: Progress) -> Forest:
-        return task.local_settings(rest).grow(rest, part)
-
-    return _each_station(task.spikes, fit, progress)
-
-
-def _each_station(
-    spikes: TrainingRows, fit: Callable[[TrainingRows, Progress], Forest], progress: Progress
-) -> HeldOut:
-    names = _names(spikes)
-    station = spikes.station.astype(str)
-    parts = []
-    for i, name in enumerate(names):
-        part = progress.part(i / len(names), (i + 1) / len(names))
-        forest = fit(spikes.take(station != name), part)
-        parts.append(predict_rows(forest, spikes.take(station == name)))
-    return join_heldout(parts)
-
-
-def _spiked_margins(spread: HeldOut, spikes: HeldOut) -> Margins:
-    """Return the margins of a spiked model: the larger of those of all and of local stations."""
-    everywhere = _margins_of_stations([spread, spikes])
-    return combine(everywhere, local_margins(*spikes.margin_input()))
-
-
-def _margins_of_stations(parts: list[HeldOut]) -> Margins:
-    """Return margins by station; a local station never shares its mass with a global one."""
-    joined = join_heldout(parts)
-    side = np.repeat([str(i) for i in range(len(parts))], [len(part) for part in parts])
-    station = np.char.add(np.char.add(side, "/"), joined.rows.station.astype(str))
-    return margins(replace(joined, rows=replace(joined.rows, station=station.astype(object))))
-
-
-def _cross_calibrate(spread: HeldOut, spikes: HeldOut) -> HeldOut:
-    """Calibrate each spike station with the margins of all others."""
-    station = spikes.rows.station.astype(str)
-    parts = []
-    for name in _names(spikes.rows):
-        out = station == name
-        parts.append(spikes.take(out).with_margins(_spiked_margins(spread, spikes.take(~out))))
-    return join_heldout(parts)
-
-
 def _judge_validation(
-    task: _Spiking, result: SpikeResult, validation: TrainingRows | None
+    task: SpikeTask, result: SpikeResult, validation: TrainingRows | None
 ) -> SpikeResult:
     if validation is None or not len(validation):
         return result
@@ -339,7 +256,7 @@ def _judge_validation(
 
 
 def _fit(
-    task: _Spiking,
+    task: SpikeTask,
     weight: float,
     calibration: Calibration | None,
     settings: SpikeSettings,
@@ -389,6 +306,15 @@ def _forest_settings(base: Model, settings: SpikeSettings) -> ForestSettings:
     )
 
 
+def _global_folds(rows: TrainingRows) -> int:
+    return min(GLOBAL_FOLDS, len(station_names(rows)))
+
+
+def _distinct_shares(task: SpikeTask) -> list[float]:
+    """Return the candidate shares, less those at which the weight is 1 as in pooling."""
+    return [s for s in SHARES if s == 0 or task.weight_of(s, task.spikes) > 1]
+
+
 def _base_forest(
     base: Model, globe: TrainingRows, settings: ForestSettings, progress: Progress
 ) -> Forest:
@@ -397,86 +323,3 @@ def _base_forest(
         return base.forest
     seed = int(base.hyperparameters.get("seed", settings.seed))
     return replace(settings, seed=seed).grow(globe, progress)
-
-
-def _global_rows(
-    base: Model, spikes: TrainingRows, validation: TrainingRows | None, progress: Progress
-) -> TrainingRows:
-    """Return the model's rows less those of stations that are local as well."""
-    if base.training is None:
-        raise InputError(
-            "The model holds no training rows, so it cannot be refitted with local ones.",
-            "Train it again with EMBED_TRAINING.",
-        )
-    local = _keys(spikes) | (_keys(validation) if validation is not None else set())
-    keys = np.array([key in local for key in _key_list(base.training)], dtype=bool)
-    if not keys.any():
-        return base.training
-    names = sorted({str(name) for name in base.training.station[keys]})
-    shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
-    if keys.all():
-        raise InputError(
-            f"Every station of the model is among the local stations ({shown}).",
-            "Spike a model that was trained on other stations.",
-        )
-    progress.warn(
-        f"{len(names)} local stations are among the training stations of the model ({shown}): "
-        "their rows there are left out, so that no reading counts twice and no score is "
-        "measured on readings seen before."
-    )
-    return base.training.take(~keys)
-
-
-def _key_list(rows: TrainingRows) -> list[tuple[str, str]]:
-    return [(str(n), str(s)) for n, s in zip(rows.network, rows.station)]
-
-
-def _keys(rows: TrainingRows) -> set[tuple[str, str]]:
-    return set(_key_list(rows))
-
-
-def _names(rows: TrainingRows) -> list[str]:
-    return [str(name) for name in np.unique(rows.station.astype(str))]
-
-
-def _global_folds(rows: TrainingRows) -> int:
-    return min(GLOBAL_FOLDS, len(_names(rows)))
-
-
-def _check(
-    base: Model, spikes: TrainingRows, settings: SpikeSettings, progress: Progress
-) -> None:
-    if base.kind == "spiked":
-        raise InputError(
-            "The model is spiked already.",
-            "Spike the model it was made from, with all local stations in one table.",
-        )
-    if not np.isfinite(settings.weight) or settings.weight < 0:
-        raise InputError(
-            f"WEIGHT is {settings.weight:g}.", "Give a positive number, or 0 for automatic."
-        )
-    if spikes.covariates != base.names:
-        missing = sorted(set(base.names) - set(spikes.covariates))
-        raise InputError(
-            f"The local table lacks the covariates {', '.join(missing)} of the model.",
-            "Sample them with samplecovariates.",
-        )
-    _check_depth(base, spikes, settings, progress)
-
-
-def _check_depth(
-    base: Model, spikes: TrainingRows, settings: SpikeSettings, progress: Progress
-) -> None:
-    if base.depth is None or spikes.depth is None:
-        return
-    if base.depth[0] <= spikes.depth[1] and spikes.depth[0] <= base.depth[1]:
-        return
-    text = (
-        f"The local readings are from {spikes.depth[0]:g} to {spikes.depth[1]:g} m, the model was "
-        f"trained on {base.depth[0]:g} to {base.depth[1]:g} m."
-    )
-    if not settings.allow_depth_mismatch:
-        raise InputError(
-            text, "Use readings of that depth, or set ALLOW_DEPTH_MISMATCH if you know better."
-        )
-    progress.warn(text)

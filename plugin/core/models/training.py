@@ -178,9 +178,7 @@ def choose_folds(rows: TrainingRows, folds: int, seed: int) -> np.ndarray:
     return station_folds(rows.station, min(folds, stations), seed)
 
 
-def covariates_of(
-    rows: TrainingRows, info: Mapping[str, tuple[str, str]]
-) -> tuple[Covariate, ...]:
+def covariates_of(rows: TrainingRows, info: Mapping[str, tuple[str, str]]) -> tuple[Covariate, ...]:
     """Return name, group, units, range and mean of each covariate of `rows`."""
     X = rows.X.astype(np.float64)
     return tuple(
