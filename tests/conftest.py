@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-ALIAS = "soil_moisture_mapper"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+import clone_package
 
-def _register_alias() -> None:
-    if ALIAS in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(
-        ALIAS, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[ALIAS] = module
-    spec.loader.exec_module(module)
-
-
-_register_alias()
+ROOT = clone_package.register()
 
 
 @pytest.fixture(scope="session")
