@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..rasters.writing import atomic_path
 
 Row = dict[str, Any]
 
@@ -210,8 +211,6 @@ def write_metrics(rows: Iterable[Row], path: Path) -> None:
     InputError
         Where the folder does not exist or cannot be written to.
     """
-    from ..rasters.writing import atomic_path
-
     listed = list(rows)
     with (
         atomic_path(Path(path)) as temporary,
