@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from rasterio.transform import from_origin
-from soil_moisture_mapper.plugin.core.covariates import flow, terrain
-from soil_moisture_mapper.plugin.core.errors import InputError
-
-WINDOWED = terrain.PARAMETERS[1:-1]
+from soil_moisture_mapper.plugin.core.covariates import flow, surface, terrain
+from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
+from soil_moisture_mapper.plugin.core.progress import Progress
 
 
 def plane_coordinates(size=21, cell=5.0):
@@ -26,12 +25,12 @@ def plane_coordinates(size=21, cell=5.0):
 
 
 def parameters_at_centre(z, cell=5.0, method="zevenbergen-thorne"):
-    values = terrain.terrain_parameters(z, cell, cell, method)
+    values = surface.terrain_parameters(z, cell, cell, method)
     middle = z.shape[0] // 2
-    return {name: values[name][middle, middle] for name in WINDOWED}
+    return {name: values[name][middle, middle] for name in surface.WINDOWED}
 
 
-@pytest.mark.parametrize("method", terrain.METHODS)
+@pytest.mark.parametrize("method", surface.METHODS)
 @pytest.mark.parametrize(
     "p, q, aspect",
     [(0.0, -0.5, 0.0), (-0.5, 0.0, 90.0), (0.0, 0.5, 180.0), (0.5, 0.0, 270.0), (-1, -1, 45.0)],
@@ -45,12 +44,12 @@ def test_plane_slopes_downhill_without_curvature(method, p, q, aspect):
     assert found["aspect_cos"] == pytest.approx(np.cos(np.radians(aspect)), abs=1e-12)
     assert found["roughness"] == pytest.approx(1.0, abs=1e-12)
     assert found["elevation_range"] == pytest.approx(10 * (abs(p) + abs(q)), abs=1e-9)
-    for name in WINDOWED:
+    for name in surface.WINDOWED:
         if name.endswith("_curvature"):
             assert found[name] == pytest.approx(0.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("method", terrain.METHODS)
+@pytest.mark.parametrize("method", surface.METHODS)
 def test_quadratic_surface_has_the_curvatures_of_its_formula(method):
     """Every method recovers the derivatives of a quadratic surface without error."""
     p, q, r, s, t = 0.3, -0.2, 0.01, 0.004, -0.006
@@ -71,7 +70,7 @@ def test_quadratic_surface_has_the_curvatures_of_its_formula(method):
 
 def test_mean_curvature_is_half_of_profile_and_tangential_everywhere():
     z = np.random.default_rng(3).normal(size=(30, 40)).cumsum(0).cumsum(1)
-    found = terrain.terrain_parameters(z, 3.0, 4.0)
+    found = surface.terrain_parameters(z, 3.0, 4.0)
     mean = (found["profile_curvature"] + found["tangential_curvature"]) / 2
     np.testing.assert_allclose(found["mean_curvature"][1:-1, 1:-1], mean[1:-1, 1:-1], rtol=1e-9)
 
@@ -90,7 +89,7 @@ def test_sphere_has_one_over_its_radius(sign):
     assert found["slope"] == pytest.approx(np.degrees(np.arcsin(distance / radius)), rel=1e-5)
 
 
-@pytest.mark.parametrize("method", terrain.METHODS)
+@pytest.mark.parametrize("method", surface.METHODS)
 def test_flat_land_has_no_aspect_and_no_curvature(method):
     found = parameters_at_centre(np.full((7, 7), 123.456), method=method)
     assert np.isnan(found.pop("aspect"))
@@ -98,7 +97,7 @@ def test_flat_land_has_no_aspect_and_no_curvature(method):
     assert set(found.values()) == {0.0}
 
 
-@pytest.mark.parametrize("method", terrain.METHODS)
+@pytest.mark.parametrize("method", surface.METHODS)
 def test_top_of_a_paraboloid_is_flat_with_mean_curvature_only(method):
     x, y = plane_coordinates()
     found = parameters_at_centre(-(x**2 + 3 * y**2) / 200.0, method=method)
@@ -126,8 +125,8 @@ def test_roughness_of_a_roof_is_the_length_of_the_mean_normal():
 
 def test_rows_from_south_to_north_give_the_same_land():
     z = np.random.default_rng(5).normal(size=(12, 9)).cumsum(0)
-    north_up = terrain.terrain_parameters(z, 10.0, 20.0, "evans")
-    south_up = terrain.terrain_parameters(z[::-1], 10.0, -20.0, "evans")
+    north_up = surface.terrain_parameters(z, 10.0, 20.0, "evans")
+    south_up = surface.terrain_parameters(z[::-1], 10.0, -20.0, "evans")
     for name, values in north_up.items():
         np.testing.assert_allclose(south_up[name][::-1], values, rtol=1e-12, err_msg=name)
 
@@ -135,7 +134,7 @@ def test_rows_from_south_to_north_give_the_same_land():
 def test_void_spreads_no_farther_than_its_window():
     z = np.random.default_rng(7).normal(size=(15, 15)).cumsum(0)
     z[7, 7] = np.nan
-    for name, values in terrain.terrain_parameters(z, 10.0, 10.0).items():
+    for name, values in surface.terrain_parameters(z, 10.0, 10.0).items():
         reach = 2 if name == "roughness" else 1
         expected = np.zeros(z.shape, dtype=bool)
         expected[7 - reach : 8 + reach, 7 - reach : 8 + reach] = True
@@ -146,13 +145,13 @@ def test_void_spreads_no_farther_than_its_window():
 
 def test_unknown_method_is_refused_by_its_name():
     with pytest.raises(InputError, match="shary"):
-        terrain.derivatives(np.zeros((3, 3)), 1.0, 1.0, "shary")
+        surface.derivatives(np.zeros((3, 3)), 1.0, 1.0, "shary")
 
 
 def test_smoothing_keeps_flats_flat_and_voids_void():
     z = np.full((30, 30), 812.3)
     z[4, 4] = np.nan
-    smoothed = terrain.smooth(z, 2.0)
+    smoothed = surface.smooth(z, 2.0)
     assert np.isnan(smoothed[4, 4])
     assert np.unique(smoothed[np.isfinite(smoothed)]) == pytest.approx([812.3])
     assert len(np.unique(smoothed[np.isfinite(smoothed)])) == 1
@@ -163,13 +162,13 @@ def test_smoothing_lowers_a_spike_to_the_gaussian():
     z[15, 15] = 1.0
     kernel = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
     expected = np.outer(kernel, kernel) / kernel.sum() ** 2
-    np.testing.assert_allclose(terrain.smooth(z, 2.0)[9:22, 9:22], expected, atol=1e-9)
+    np.testing.assert_allclose(surface.smooth(z, 2.0)[9:22, 9:22], expected, atol=1e-9)
 
 
 def test_slope_and_curvatures_equal_saga(shared_data):
     with rasterio.open(shared_data / "rasters" / "terrain_saga_ecuador_10m.tif") as source:
         slope, plan, profile, elevation = (source.read(i).astype(float) for i in (1, 2, 3, 4))
-    found = terrain.terrain_parameters(elevation, 10.0, 10.0)
+    found = surface.terrain_parameters(elevation, 10.0, 10.0)
     common = np.isfinite(slope) & np.isfinite(found["slope"])
     assert common.sum() > 150_000
     assert np.abs(found["slope"] - slope)[common].max() < 1e-4
@@ -205,7 +204,7 @@ def test_slope_aspect_and_range_equal_gdaldem(tmp_path, method, algorithm):
     ) as target:  # fmt: skip
         target.write(z, 1)
     z = np.where(z == -9999, np.nan, z.astype(float))
-    found = terrain.terrain_parameters(z, 10.0, 10.0, method)
+    found = surface.terrain_parameters(z, 10.0, 10.0, method)
     for mode, name in (("slope", "slope"), ("aspect", "aspect"), ("roughness", "elevation_range")):
         out = tmp_path / f"{mode}.tif"
         extra = [] if mode == "roughness" else ["-alg", algorithm]
@@ -308,3 +307,124 @@ def test_four_hundred_thousand_cells_flow_within_seconds():
     started = time.perf_counter()
     flow.wetness_index(z, np.full(z.shape, 0.1), 10.0, 10.0)
     assert time.perf_counter() - started < 15.0
+
+
+def write_dem(path, z, crs="EPSG:32633", transform=None, units=None):
+    with rasterio.open(
+        path, "w", driver="GTiff", width=z.shape[1], height=z.shape[0], count=1, dtype="float32",
+        crs=crs, transform=transform or from_origin(500000, 5000000, 10, 10), nodata=-9999,
+    ) as target:  # fmt: skip
+        target.write(np.where(np.isnan(z), -9999, z).astype(np.float32), 1)
+        if units:
+            target.set_band_unit(1, units)
+    return path
+
+
+def hills(rows, columns, seed=2):
+    y, x = np.indices((rows, columns))
+    noise = np.random.default_rng(seed).normal(size=(rows, columns))
+    return np.float32(400 + 30 * np.sin(x / 9.0) + 20 * np.cos(y / 7.0) + noise).astype(float)
+
+
+def read_bands(path):
+    with rasterio.open(path) as source:
+        values = source.read(masked=True).astype(float).filled(np.nan)
+        return dict(zip(source.descriptions, values)), source.profile
+
+
+def test_bands_come_in_the_order_of_the_contract(tmp_path):
+    z = hills(40, 60)
+    z[20, 30] = np.nan
+    dem = write_dem(tmp_path / "Höhen modell.tif", z)
+    terrain.terrain_covariates(dem, 1, tmp_path / "terrain.tif")
+    bands, profile = read_bands(tmp_path / "terrain.tif")
+    assert tuple(bands) == terrain.PARAMETERS
+    assert profile["dtype"] == "float32" and profile["nodata"] == -9999
+    expected = surface.terrain_parameters(z, 10.0, 10.0)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(bands[name], values.astype(np.float32), err_msg=name)
+    np.testing.assert_array_equal(bands["elevation"], z)
+    np.testing.assert_array_equal(np.isnan(bands["twi"]), np.isnan(bands["slope"]))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 1.4])
+def test_blocks_do_not_show(tmp_path, smoothing):
+    z = hills(70, 90)
+    z[30:33, 40] = np.nan
+    dem = write_dem(tmp_path / "dem.tif", z)
+    written = []
+    for block in (16, 37, 256):
+        out = tmp_path / f"terrain{block}.tif"
+        terrain.terrain_covariates(dem, 1, out, smoothing=smoothing, block=block)
+        written.append(read_bands(out)[0])
+    for name in terrain.PARAMETERS:
+        for other in written[:2]:
+            np.testing.assert_array_equal(other[name], written[2][name], err_msg=name)
+
+
+def test_smoothing_leaves_elevation_and_lowers_slopes(tmp_path):
+    z = hills(40, 40)
+    dem = write_dem(tmp_path / "dem.tif", z)
+    out = tmp_path / "terrain.tif"
+    terrain.terrain_covariates(
+        dem, 1, out, parameters=["slope", "elevation"], smoothing=2.0, method="horn"
+    )
+    bands, _ = read_bands(out)
+    assert tuple(bands) == ("elevation", "slope")
+    np.testing.assert_array_equal(bands["elevation"], z)
+    rough = surface.terrain_parameters(z, 10.0, 10.0, "horn", ["slope"])["slope"]
+    assert np.nanmean(bands["slope"]) < 0.95 * np.nanmean(rough)
+
+
+def test_feet_are_taken_to_metres(tmp_path):
+    """A slope of 1:2 stays one, whether map and heights are in metres or in feet."""
+    z = np.repeat(np.arange(9.0)[None] * 5, 9, axis=0)
+    survey_feet = "EPSG:2227"
+    dem = write_dem(tmp_path / "dem.tif", z, crs=survey_feet, units="us-ft")
+    out = terrain.terrain_covariates(dem, 1, tmp_path / "t.tif", parameters=["slope", "elevation"])
+    bands, _ = read_bands(out)
+    assert bands["slope"][4, 4] == pytest.approx(np.degrees(np.arctan(0.5)), rel=1e-6)
+    assert bands["elevation"][0, 8] == pytest.approx(40 * 1200 / 3937, rel=1e-6)
+
+
+def test_dem_in_degrees_is_refused_with_the_cure(tmp_path):
+    dem = write_dem(
+        tmp_path / "dem.tif", hills(9, 9), "EPSG:4326", from_origin(15, 48, 0.001, 0.001)
+    )
+    with pytest.raises(RasterError, match=r"dem\.tif.*degrees.*EPSG:4326.*Warp"):
+        terrain.terrain_covariates(dem, 1, tmp_path / "t.tif")
+    assert not (tmp_path / "t.tif").exists()
+
+
+def test_dem_without_elevation_is_refused_and_leaves_nothing(tmp_path):
+    dem = write_dem(tmp_path / "dem.tif", np.full((9, 9), np.nan))
+    with pytest.raises(RasterError, match="holds no elevation"):
+        terrain.terrain_covariates(dem, 1, tmp_path / "t.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["dem.tif"]
+
+
+@pytest.mark.parametrize(
+    "settings_, message",
+    [
+        ({"method": "shary"}, "shary"),
+        ({"parameters": ["slope", "twist"]}, "twist"),
+        ({"smoothing": -1.0}, "-1 cells"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(tmp_path, settings_, message):
+    dem = write_dem(tmp_path / "dem.tif", hills(9, 9))
+    with pytest.raises(InputError, match=message):
+        terrain.terrain_covariates(dem, 1, tmp_path / "t.tif", **settings_)
+
+
+def test_cancelled_run_leaves_the_earlier_file(tmp_path):
+    class Stopped(Progress):
+        cancelled = True
+
+    dem = write_dem(tmp_path / "dem.tif", hills(9, 9))
+    earlier = tmp_path / "t.tif"
+    earlier.write_bytes(b"earlier")
+    with pytest.raises(Cancelled):
+        terrain.terrain_covariates(dem, 1, earlier, progress=Stopped())
+    assert earlier.read_bytes() == b"earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dem.tif", "t.tif"]

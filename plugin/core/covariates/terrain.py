@@ -1,259 +1,212 @@
-"""What shape is the land: slope, aspect, curvatures, roughness and wetness from a DEM.
-
-A quadratic surface is laid over each 3×3 window (p = z_x, q = z_y with north positive, r = z_xx,
-s = z_xy, t = z_yy). Curvatures are in 1/m, positive on domes. A cell whose window is not complete,
-at the raster's edge or beside a missing cell, is missing.
-
-References
-----------
-Zevenbergen, L.W., Thorne, C.R. (1987). Quantitative analysis of land surface topography.
-Earth Surface Processes and Landforms 12, 47–56. https://doi.org/10.1002/esp.3290120107
-Evans, I.S. (1980). An integrated system of terrain analysis and slope mapping.
-Zeitschrift für Geomorphologie, Supplement 36, 274–295.
-Horn, B.K.P. (1981). Hill shading and the reflectance map.
-Proceedings of the IEEE 69, 14–47. https://doi.org/10.1109/PROC.1981.11918
-"""
+"""Terrain covariates of a DEM as bands of a raster: formulas in `surface`, wetness in `flow`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
-from ..errors import InputError
-
-METHODS = ("zevenbergen-thorne", "evans", "horn")
-PARAMETERS = (
-    "elevation",
-    "slope",
-    "aspect",
-    "aspect_sin",
-    "aspect_cos",
-    "profile_curvature",
-    "plan_curvature",
-    "tangential_curvature",
-    "mean_curvature",
-    "roughness",
-    "elevation_range",
-    "twi",
+from ..errors import InputError, RasterError
+from ..progress import Progress
+from ..rasters.grids import Grid, Window, crs_name, parse_crs
+from ..rasters.reading import RasterReader, describe_raster
+from ..rasters.writing import RasterWriter
+from .flow import wetness_index
+from .surface import (
+    METHODS,
+    WINDOW_REACH,
+    WINDOWED,
+    derivatives,
+    slope_tangent,
+    smooth,
+    smoothing_reach,
+    terrain_parameters,
 )
-_REACH = 3.0
+
+PARAMETERS = ("elevation", *WINDOWED, "twi")
+UNITS = {
+    "elevation": "m",
+    "slope": "degree",
+    "aspect": "degree",
+    "profile_curvature": "1/m",
+    "plan_curvature": "1/m",
+    "tangential_curvature": "1/m",
+    "mean_curvature": "1/m",
+    "elevation_range": "m",
+}
+_FEET = {"ft": 0.3048, "foot": 0.3048, "feet": 0.3048, "us-ft": 1200.0 / 3937.0}
+_FEET.update({"us survey foot": 1200.0 / 3937.0, "ftus": 1200.0 / 3937.0})
 
 
-class Derivatives(NamedTuple):
-    """Partial derivatives of elevation: p = z_x, q = z_y, r = z_xx, s = z_xy, t = z_yy."""
+def terrain_covariates(
+    path: str | Path,
+    band: int,
+    output: str | Path,
+    *,
+    method: str = "zevenbergen-thorne",
+    parameters: Sequence[str] | None = None,
+    smoothing: float = 0.0,
+    block: int = 256,
+    progress: Progress | None = None,
+) -> Path:
+    """Write terrain parameters of a DEM as bands of a GeoTIFF.
 
-    p: np.ndarray
-    q: np.ndarray
-    r: np.ndarray
-    s: np.ndarray
-    t: np.ndarray
-
-
-def derivatives(
-    z: np.ndarray, cell_x: float, cell_y: float, method: str = "zevenbergen-thorne"
-) -> Derivatives:
-    """Partial derivatives of the surface that `method` lays over each 3×3 window.
-
-    Horn (1981) gives first derivatives only: the second ones take his 1-2-1 weights here.
+    Computed block by block and the same whatever the block; only twi holds the whole DEM in
+    memory. With `smoothing`, elevation stays as it was read and all else is computed from the
+    smoothed surface.
 
     Parameters
     ----------
-    z : ndarray, shape (h, w)
-        Elevation, rows from north to south; NaN where missing.
-    cell_x, cell_y : float
-        Cell size in the unit of `z`; `cell_y` is negative where rows run from south to north.
+    path, band
+        The DEM: a raster in a projected coordinate system; elevation in metres, or in feet where
+        the band says so.
+    output
+        The GeoTIFF to write.
     method : {"zevenbergen-thorne", "evans", "horn"}
+        Surface laid over each 3×3 window.
+    parameters : sequence of str, optional
+        Names out of `PARAMETERS`; all where empty. Bands are written in the order of
+        `PARAMETERS`.
+    smoothing : float
+        Standard deviation, in cells, of the Gaussian that smooths the DEM first; 0 does not.
 
     Returns
     -------
-    Derivatives
-        Five arrays of shape (h, w); NaN where the 3×3 window is not complete.
+    Path
+        The raster written.
+
+    Raises
+    ------
+    RasterError
+        Where the DEM is in degrees, rotated, or without any elevation.
+    InputError
+        For an unknown method or parameter, or a negative `smoothing`.
     """
+    progress = progress or Progress()
+    names = _check_settings(method, parameters, smoothing)
+    with RasterReader(path, progress=progress) as reader:
+        dem = _Dem(reader, Path(path), band, smoothing, progress)
+        index = _whole_wetness(dem, method, progress) if "twi" in names else None
+        rest = progress.part(0.7 if index is not None else 0.0, 1.0)
+        units = [UNITS.get(name, "") for name in names]
+        with RasterWriter(output, dem.grid, names, units=units) as writer:
+            windows = dem.grid.windows(block)
+            valid = 0
+            for number, window in enumerate(windows):
+                values = _block(dem, window, method, names, index)
+                valid += int(np.isfinite(dem.elevation(window, 0)).sum())
+                writer.write(window, values)
+                rest.step((number + 1) / len(windows))
+            if not valid:
+                raise RasterError(
+                    f"Band {band} of the DEM '{dem.name}' holds no elevation, only missing cells.",
+                    "Check the band and its nodata value.",
+                )
+    missing = dem.grid.width * dem.grid.height - valid
+    if missing:
+        progress.info(f"{missing} cells of the DEM '{dem.name}' have no elevation.")
+    return Path(output)
+
+
+def _check_settings(
+    method: str, parameters: Sequence[str] | None, smoothing: float
+) -> tuple[str, ...]:
+    """Return the wanted bands in the order of `PARAMETERS`."""
     if method not in METHODS:
         raise InputError(f'There is no terrain method "{method}".', f"Use {', '.join(METHODS)}.")
-    (a, b, c), (d, e, f), (g, h, i) = _windows(np.asarray(z, dtype=np.float64))
-    s = (c + g - a - i) / (4.0 * cell_x * cell_y)
-    if method == "zevenbergen-thorne":
-        p = (f - d) / (2.0 * cell_x)
-        q = (b - h) / (2.0 * cell_y)
-        r = (d + f - 2.0 * e) / cell_x**2
-        t = (b + h - 2.0 * e) / cell_y**2
-    else:
-        k = 1.0 if method == "evans" else 2.0
-        west, middle, east = a + k * d + g, b + k * e + h, c + k * f + i
-        north, centre, south = a + k * b + c, d + k * e + f, g + k * h + i
-        n = 2.0 + k
-        p = (east - west) / (2.0 * n * cell_x)
-        q = (north - south) / (2.0 * n * cell_y)
-        r = (west + east - 2.0 * middle) / (n * cell_x**2)
-        t = (north + south - 2.0 * centre) / (n * cell_y**2)
-    hole = ~np.isfinite(a + b + c + d + e + f + g + h + i)
-    return Derivatives(*(_framed(np.where(hole, np.nan, part)) for part in (p, q, r, s, t)))
+    unknown = [name for name in parameters or () if name not in PARAMETERS]
+    if unknown:
+        raise InputError(
+            f"There is no terrain parameter {', '.join(unknown)}.", f"Use {', '.join(PARAMETERS)}."
+        )
+    if not (math.isfinite(smoothing) and smoothing >= 0.0):
+        raise InputError(
+            f"The smoothing of {smoothing:g} cells is not possible.", "Give 0 or more cells."
+        )
+    return tuple(name for name in PARAMETERS if not parameters or name in parameters)
 
 
-def _windows(z: np.ndarray) -> list[list[np.ndarray]]:
-    """Return the nine neighbours of each inner cell, by row and column of the window."""
-    height, width = z.shape
-    return [
-        [z[row : height - 2 + row, column : width - 2 + column] for column in range(3)]
-        for row in range(3)
-    ]
+class _Dem:
+    """A DEM in metres on a grid in metres."""
+
+    def __init__(
+        self, reader: RasterReader, path: Path, band: int, smoothing: float, progress: Progress
+    ) -> None:
+        self.name = path.name
+        self.grid: Grid = reader.grid
+        self._reader = reader
+        self._band = band
+        self._smoothing = smoothing
+        self._check_grid()
+        factor = float(parse_crs(self.grid.crs).linear_units_factor[1])
+        self.cell_x = self.grid.transform.a * factor
+        self.cell_y = -self.grid.transform.e * factor
+        self._to_metres = _height_factor(path, band)
+        if self._to_metres != 1.0:
+            progress.info(f"The elevations of '{self.name}' are in feet and taken to metres.")
+        elif not math.isclose(factor, 1.0):
+            progress.warn(
+                f"The map units of '{self.name}' are {factor:g} m; its elevations do not say "
+                "their unit and are taken as metres."
+            )
+
+    def _check_grid(self) -> None:
+        if self.grid.is_geographic:
+            raise RasterError(
+                f"The DEM '{self.name}' is in degrees ({crs_name(self.grid.crs)}); slopes need "
+                "metres.",
+                "Reproject it to a coordinate system in metres, such as the area's UTM zone, "
+                "with 'Warp (reproject)'.",
+            )
+        if self.grid.is_rotated:
+            raise RasterError(
+                f"The rows of the DEM '{self.name}' do not run from west to east.",
+                "Bring it to a north-up grid with 'Warp (reproject)'.",
+            )
+
+    def elevation(self, window: Window, halo: int) -> np.ndarray:
+        """Elevation in metres of a window and `halo` cells around it; NaN beyond the raster."""
+        return self._reader.read([self._band], window.padded(halo))[0] * self._to_metres
+
+    def surface(self, window: Window, halo: int) -> np.ndarray:
+        """Like `elevation`, smoothed."""
+        reach = smoothing_reach(self._smoothing)
+        z = smooth(self.elevation(window, halo + reach), self._smoothing)
+        return z[reach : z.shape[0] - reach, reach : z.shape[1] - reach]
 
 
-def _framed(inner: np.ndarray) -> np.ndarray:
-    return np.pad(inner, 1, constant_values=np.nan)
+def _height_factor(path: Path, band: int) -> float:
+    """Return metres in the unit that the band declares, 1 where it declares none."""
+    try:
+        units = describe_raster(path, dated=False).band(band).units
+    except RasterError:  # several bands without names: fine for a DEM, but they tell no units
+        return 1.0
+    return _FEET.get(units.strip().lower(), 1.0)
 
 
-def slope_tangent(surface: Derivatives) -> np.ndarray:
-    """Tangent of the slope angle, √(p² + q²)."""
-    tangent: np.ndarray = np.hypot(surface.p, surface.q)
-    return tangent
+def _whole_wetness(dem: _Dem, method: str, progress: Progress) -> np.ndarray:
+    z = dem.surface(dem.grid.whole, 1)
+    tangent = slope_tangent(derivatives(z, dem.cell_x, dem.cell_y, method))
+    part = progress.part(0.0, 0.7)
+    inner = (slice(1, -1), slice(1, -1))
+    return wetness_index(z[inner], tangent[inner], dem.cell_x, dem.cell_y, part).astype(np.float32)
 
 
-def slope(surface: Derivatives) -> np.ndarray:
-    """Slope in degrees."""
-    return np.degrees(np.arctan(slope_tangent(surface)))
-
-
-def aspect(surface: Derivatives) -> np.ndarray:
-    """Downhill direction in degrees clockwise from north, [0, 360); missing where flat."""
-    angle = np.degrees(np.arctan2(-surface.p, -surface.q)) % 360.0
-    angle = np.where(angle.astype(np.float32) >= 360.0, 0.0, angle)
-    return np.where(slope_tangent(surface) > 0.0, angle, np.nan)
-
-
-def aspect_parts(surface: Derivatives) -> tuple[np.ndarray, np.ndarray]:
-    """Sine and cosine of the aspect; both 0 where flat."""
-    return _over(-surface.p, slope_tangent(surface)), _over(-surface.q, slope_tangent(surface))
-
-
-def profile_curvature(surface: Derivatives) -> np.ndarray:
-    """Curvature of the slope line in 1/m; 0 where flat."""
-    p, q, r, s, t = surface
-    g = p * p + q * q
-    return _over(-(p * p * r + 2.0 * p * q * s + q * q * t), g * (1.0 + g) ** 1.5)
-
-
-def plan_curvature(surface: Derivatives) -> np.ndarray:
-    """Curvature of the contour line in 1/m; 0 where flat."""
-    g = surface.p**2 + surface.q**2
-    return _over(-_across(surface), g**1.5)
-
-
-def tangential_curvature(surface: Derivatives) -> np.ndarray:
-    """Curvature across the slope line, in the normal plane, in 1/m; 0 where flat."""
-    g = surface.p**2 + surface.q**2
-    return _over(-_across(surface), g * np.sqrt(1.0 + g))
-
-
-def mean_curvature(surface: Derivatives) -> np.ndarray:
-    """Mean of the two principal curvatures in 1/m."""
-    p, q, r, s, t = surface
-    bent = (1.0 + q * q) * r - 2.0 * p * q * s + (1.0 + p * p) * t
-    curvature: np.ndarray = -bent / (2.0 * (1.0 + p * p + q * q) ** 1.5)
-    return curvature
-
-
-def roughness(surface: Derivatives) -> np.ndarray:
-    """Length of the mean of the 3×3 unit normals: 1 on a plane, less where rough (Hobson 1972)."""
-    up = 1.0 / np.sqrt(1.0 + surface.p**2 + surface.q**2)
-    total = np.zeros_like(up)
-    for part in (-surface.p * up, -surface.q * up, up):
-        cells = [cell for row in _windows(part) for cell in row]
-        total = total + _framed(np.add.reduce(cells)) ** 2
-    length: np.ndarray = np.sqrt(total) / 9.0
-    return length
-
-
-def elevation_range(z: np.ndarray) -> np.ndarray:
-    """Largest less smallest elevation of the 3×3 window (what gdaldem calls roughness)."""
-    cells = [cell for row in _windows(np.asarray(z, dtype=np.float64)) for cell in row]
-    return _framed(np.maximum.reduce(cells) - np.minimum.reduce(cells))
-
-
-def _across(surface: Derivatives) -> np.ndarray:
-    p, q, r, s, t = surface
-    across: np.ndarray = q * q * r - 2.0 * p * q * s + p * p * t
-    return across
-
-
-def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide; 0 where the denominator is 0, missing where it is missing."""
-    return np.divide(
-        numerator,
-        denominator,
-        out=np.where(np.isnan(denominator), np.nan, 0.0),
-        where=denominator > 0.0,
-    )
-
-
-def terrain_parameters(
-    z: np.ndarray,
-    cell_x: float,
-    cell_y: float,
-    method: str = "zevenbergen-thorne",
-    parameters: Sequence[str] = PARAMETERS[1:-1],
-) -> dict[str, np.ndarray]:
-    """Compute `parameters` that depend on a window only (all but elevation and twi).
-
-    Parameters
-    ----------
-    z : ndarray, shape (h, w)
-        Elevation in metres, rows from north to south; NaN where missing.
-    cell_x, cell_y : float
-        Cell size in metres; `cell_y` is negative where rows run from south to north.
-
-    Returns
-    -------
-    dict of str to ndarray of float64, shape (h, w)
-        NaN where the window (3×3; 5×5 for roughness) is not complete.
-    """
-    surface = derivatives(z, cell_x, cell_y, method)
-    sine, cosine = aspect_parts(surface)
-    compute = {
-        "slope": lambda: slope(surface),
-        "aspect": lambda: aspect(surface),
-        "aspect_sin": lambda: sine,
-        "aspect_cos": lambda: cosine,
-        "profile_curvature": lambda: profile_curvature(surface),
-        "plan_curvature": lambda: plan_curvature(surface),
-        "tangential_curvature": lambda: tangential_curvature(surface),
-        "mean_curvature": lambda: mean_curvature(surface),
-        "roughness": lambda: roughness(surface),
-        "elevation_range": lambda: elevation_range(z),
-    }
-    return {name: compute[name]() for name in parameters}
-
-
-def smoothing_reach(sd: float) -> int:
-    """Cells on either side that :func:`smooth` looks at."""
-    return math.ceil(_REACH * sd)
-
-
-def smooth(z: np.ndarray, sd: float) -> np.ndarray:
-    """Smooth elevation by a Gaussian, cut at three standard deviations.
-
-    Missing neighbours lose their weight; missing cells stay missing. The result is rounded to a
-    nanometre, so that flats stay flat.
-
-    Parameters
-    ----------
-    z : ndarray, shape (h, w)
-        Elevation in metres; NaN where missing.
-    sd : float
-        Standard deviation in cells; 0 returns `z`.
-    """
-    if sd == 0:
-        return z
-    reach = smoothing_reach(sd)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
-    valid = np.isfinite(z)
-    total, weight = np.where(valid, z, 0.0), valid.astype(np.float64)
-    for axis in (0, 1):
-        total = correlate1d(total, kernel, axis=axis, mode="constant")
-        weight = correlate1d(weight, kernel, axis=axis, mode="constant")
-    return np.where(valid, np.round(total / np.where(valid, weight, 1.0), 9), np.nan)
+def _block(
+    dem: _Dem, window: Window, method: str, names: tuple[str, ...], index: np.ndarray | None
+) -> np.ndarray:
+    """Compute one block, shape (bands, rows, columns)."""
+    halo = WINDOW_REACH
+    windowed = [name for name in names if name in WINDOWED]
+    found: dict[str, np.ndarray] = {}
+    if windowed:
+        z = dem.surface(window, halo)
+        values = terrain_parameters(z, dem.cell_x, dem.cell_y, method, windowed)
+        found = {name: value[halo:-halo, halo:-halo] for name, value in values.items()}
+    if "elevation" in names:
+        found["elevation"] = dem.elevation(window, 0)
+    if index is not None:
+        found["twi"] = index[window.slices]
+    return np.stack([found[name] for name in names])
