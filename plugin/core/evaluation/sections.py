@@ -1,0 +1,351 @@
+"""Parts that several reports share: data, scores, figures and the origin of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..models.heldout import HeldOut
+from ..models.record import Model
+from ..stations.rows import TrainingRows
+from .figures import residual_map, scatter_figure, widest_error
+from .metrics import Row, natural_order
+from .report import (
+    UNIT,
+    Html,
+    box,
+    bullets,
+    count,
+    facts,
+    folded,
+    gallery,
+    general,
+    heading,
+    join,
+    number,
+    paragraph,
+    percent,
+    picture,
+    plural,
+    section,
+    strong,
+    table,
+)
+
+_SEASON_NAMES = {
+    "DJF": "December–February",
+    "MAM": "March–May",
+    "JJA": "June–August",
+    "SON": "September–November",
+}
+_SCORE_HEADER = (
+    "n",
+    "stations",
+    "ME",
+    "|ME|",
+    "RMSE",
+    "ubRMSE",
+    "MAE",
+    "R²",
+    "r",
+    "slope",
+    "inside 90 %",
+    "width 90 %",
+)
+_OPEN_STATIONS = 20
+
+
+def warnings_box(warnings: Sequence[str]) -> Html:
+    """Return what the run warned of; nothing where it did not."""
+    if not warnings:
+        return Html("")
+    title = "Warning of the run" if len(warnings) == 1 else "Warnings of the run"
+    return box(paragraph(strong(title)), bullets(dict.fromkeys(warnings)), kind="warning")
+
+
+def score_cells(row: Row | None) -> list[str]:
+    """Return the scores of one line of the metrics table as table cells."""
+    if row is None:
+        return ["–"] * len(_SCORE_HEADER)
+    return [
+        count(row["n"]),
+        count(row["stations"]),
+        number(row["me"], signed=True),
+        number(row["abs_me"]),
+        number(row["rmse"]),
+        number(row["ubrmse"]),
+        number(row["mae"]),
+        number(row["r2"], 2),
+        number(row["r"], 2),
+        number(row["slope"], 2),
+        percent(row["picp90"]),
+        number(row["width90"]),
+    ]
+
+
+def score_header() -> tuple[str, ...]:
+    """Return the headings over :func:`score_cells`."""
+    return _SCORE_HEADER
+
+
+def score_lines(
+    rows: Iterable[Row], first: str, labels: Mapping[str, str], caption: str = ""
+) -> Html:
+    """Return lines of the metrics table, those of one group below each other.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Lines of one scope.
+    first : str
+        Heading of the groups.
+    labels : mapping
+        What to call each source; the column is left out where there is one source only.
+    """
+    listed = list(rows)
+    groups = list(dict.fromkeys(str(row["group"]) for row in listed))
+    ordered = [row for group in groups for row in listed if row["group"] == group]
+    many = len(labels) > 1
+    body = [
+        [shown_group(row), *([labels[row["source"]]] if many else []), *score_cells(row)]
+        for row in ordered
+    ]
+    header = [first, *(["source"] if many else []), *_SCORE_HEADER]
+    return table(header, body, caption=caption, text_columns=2 if many else 1)
+
+
+def shown_group(row: Row) -> str:
+    """Return the name a reader knows the group of a line by."""
+    group = str(row["group"])
+    if row["scope"] == "season":
+        return _SEASON_NAMES.get(group, group)
+    if row["scope"] in ("class", "spike_loso") and "=" in group:
+        return group.split("=", 1)[1]
+    whole = {
+        "overall": "all rows",
+        "spike_loso": "all spike stations",
+        "station_mean": "mean over stations",
+        "station_median": "median over stations",
+    }
+    return group or whole.get(row["scope"], "")
+
+
+def score_section(rows: Sequence[Row], labels: Mapping[str, str], title: str = "Scores") -> Html:
+    """Return the scores overall and by network, class, season and station."""
+    whole = [r for r in rows if r["scope"] in ("overall", "station_mean", "station_median")]
+    parts = [
+        score_lines(whole, "rows", labels),
+        paragraph(
+            "Mean and median over stations count stations with at least 10 rows on 5 dates.",
+            kind="small",
+        ),
+    ]
+    for scope, name in (("network", "By network"), ("season", "By season")):
+        chosen = [row for row in rows if row["scope"] == scope]
+        if len({row["group"] for row in chosen}) > 1:
+            parts += [heading(name), score_lines(chosen, scope, labels)]
+    parts.append(class_scores(rows, "class", labels))
+    stations = [row for row in rows if row["scope"] == "station"]
+    names = {row["group"] for row in stations}
+    parts.append(
+        folded(
+            f"By station ({len(names)})",
+            score_lines(stations, "station", labels),
+            opened=len(names) <= _OPEN_STATIONS,
+        )
+    )
+    return section(title, score_note(), *parts)
+
+
+def class_scores(rows: Sequence[Row], scope: str, labels: Mapping[str, str]) -> Html:
+    """Return a table for each class field found in the lines of `scope`."""
+    chosen = [row for row in rows if row["scope"] == scope and "=" in str(row["group"])]
+    fields = dict.fromkeys(str(row["group"]).split("=", 1)[0] for row in chosen)
+    parts = []
+    for field in fields:
+        of_field = [r for r in chosen if str(r["group"]).split("=", 1)[0] == field]
+        parts += [heading(f"By {field}"), score_lines(of_field, field, labels)]
+    return join(*parts)
+
+
+def score_note() -> Html:
+    """Return what the columns of a table of scores are."""
+    return paragraph(
+        f"ME (predicted − measured), |ME| (mean over the stations of each one's absolute ME), "
+        f"RMSE, ubRMSE (RMSE without the bias), MAE and width in {UNIT}; R² = 1 − SSE/SST about "
+        "the group's own mean, so it is negative where the group's mean predicts better; r is "
+        "Pearson's correlation; slope is that of measured on predicted; inside 90 % is the share "
+        "of measurements within the calibrated 90 % prediction interval. “–” stands for "
+        "what cannot be computed.",
+        kind="small",
+    )
+
+
+def fit_figures(held: HeldOut, what: str, *, widest: float | None = None) -> Html:
+    """Return measured against predicted, and the mean error of each station on a map."""
+    rows = held.rows
+    figures = [
+        picture(
+            scatter_figure(rows.y, held.mean),
+            f"Measured against predicted, {what}; {plural(len(rows), 'row')} of "
+            f"{plural(len(set(rows.station)), 'station')}. On the line both agree.",
+            f"Scatter of measured against predicted soil moisture, {what}",
+        ),
+        station_map(held, what, widest=widest),
+    ]
+    return gallery(*[figure for figure in figures if figure])
+
+
+def station_map(held: HeldOut, what: str, *, widest: float | None = None) -> Html:
+    """Return the mean error of each station on a map; nothing without positions."""
+    names, x, y, error = station_errors(held)
+    placed = np.isfinite(x) & np.isfinite(y)
+    if not placed.any():
+        return Html("")
+    return picture(
+        residual_map(x, y, error, held.rows.crs, names, widest),
+        f"Mean error of each station, {what}; {plural(int(placed.sum()), 'station')}. Blue: "
+        "predicted too wet, red: too dry. North is up.",
+        f"Map of the mean errors by station, {what}",
+    )
+
+
+def station_errors(held: HeldOut) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Return names, mean x, mean y and mean error (predicted − measured) of the stations."""
+    rows = held.rows
+    names = natural_order(set(rows.station.astype(str).tolist()))
+    columns = [rows.x, rows.y_coord, held.mean - rows.y]
+    means = np.array(
+        [
+            [float(np.mean(column[rows.station.astype(str) == name])) for column in columns]
+            for name in names
+        ]
+    ).reshape(-1, 3)
+    return names, means[:, 0], means[:, 1], means[:, 2]
+
+
+def shared_error(*helds: HeldOut) -> float:
+    """Return the end of one colour scale for the station errors of several predictions."""
+    return widest_error(np.concatenate([station_errors(held)[3] for held in helds]))
+
+
+def rows_facts(rows: TrainingRows) -> list[tuple[str, Any]]:
+    """Return how much data there is, from where, when and what depth."""
+    networks = natural_order({str(name) for name in rows.network if name})
+    known = rows.date[~np.isnat(rows.date)]
+    pairs: list[tuple[str, Any]] = [
+        ("Rows", count(len(rows))),
+        ("Stations", count(len(set(rows.station.astype(str).tolist())))),
+        ("Networks", f"{len(networks)}: {', '.join(networks)}" if networks else "none given"),
+        (
+            "Period",
+            f"{known.min()} to {known.max()}, {plural(len(np.unique(known)), 'day')}"
+            if len(known)
+            else "no dates",
+        ),
+        ("Depth", depth_text(rows.depth)),
+        (
+            f"Measured ({UNIT})",
+            f"mean {number(float(rows.y.mean()))}, from {number(float(rows.y.min()))} to "
+            f"{number(float(rows.y.max()))}",
+        ),
+    ]
+    if np.ptp(rows.weight) > 0:
+        weights = f"from {general(float(rows.weight.min()))} to {general(float(rows.weight.max()))}"
+        pairs.append(("Row weights", weights))
+    if rows.dropped:
+        listed = ", ".join(f"{name} {count(n)}" for name, n in sorted(rows.dropped.items()))
+        pairs.append(("Rows left out, covariate missing", listed))
+    return pairs
+
+
+def depth_text(depth: tuple[float, float] | None) -> str:
+    """Return a depth range in words."""
+    return "not given" if depth is None else f"{depth[0]:g} to {depth[1]:g} m below the surface"
+
+
+def covariates_section(model: Model) -> Html:
+    """Return the covariates of a model with group, unit and range."""
+    grouped = any(c.group for c in model.covariates)
+    rows = [
+        [c.name, *([c.group] if grouped else []), c.units or "–"]
+        + [general(value) for value in (c.minimum, c.mean, c.maximum)]
+        for c in model.covariates
+    ]
+    header = ["covariate", *(["group"] if grouped else []), "unit", "smallest", "mean", "largest"]
+    return section(
+        "Covariates",
+        paragraph(
+            "Range and mean over the rows the model was fitted on. Maps match covariates by these "
+            "names; outside these ranges the model is untested."
+        ),
+        table(header, rows, text_columns=3 if grouped else 2),
+    )
+
+
+def settings_section(model: Model) -> Html:
+    """Return hyper-parameters, the steps that made the model, and versions."""
+    origin = model.provenance
+    parts: list[Any] = [facts([(_words(k), v) for k, v in model.hyperparameters.items()])]
+    for place, step in enumerate(origin.get("steps", []), start=1):
+        parts += [heading(f"Step {place}: {step.get('algorithm', '')}"), facts(_step_facts(step))]
+    names = ("program", "version", "created", "python", "numpy", "scikit_learn")
+    versions = [(_words(name), origin[name]) for name in names if name in origin]
+    parts += [heading("Versions"), facts(versions)] if versions else []
+    return section("Settings and origin", *parts)
+
+
+def model_facts(model: Model) -> list[tuple[str, Any]]:
+    """Return what a model is, in a few lines."""
+    methods = {"qrf": "quantile random forest", "rf": "random forest"}
+    pairs: list[tuple[str, Any]] = [
+        ("Method", f"{methods.get(model.method, model.method)}, {model.forest.trees} trees"),
+        ("Kind", "spiked with local readings" if model.kind == "spiked" else "not spiked"),
+        ("Target", f"{model.target} ({UNIT})"),
+        ("Depth", depth_text(model.depth)),
+        ("Period", " to ".join(model.period) if model.period else "no dates"),
+        ("Covariates", f"{len(model.covariates)}: {', '.join(model.names)}"),
+    ]
+    if model.class_fields:
+        pairs.append(("Classes reported by", ", ".join(model.class_fields)))
+    return pairs
+
+
+def _step_facts(step: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    pairs = []
+    for name, value in step.items():
+        if name == "algorithm":
+            continue
+        if isinstance(value, Mapping):
+            pairs += [(str(k), _shown(v)) for k, v in value.items()]
+        else:
+            pairs.append((_words(name), _shown(value)))
+    return pairs
+
+
+def _shown(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return general(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _words(name: str) -> str:
+    named = {
+        "numpy": "NumPy",
+        "scikit_learn": "scikit-learn",
+        "python": "Python",
+        "min_leaf": "Smallest leaf",
+        "max_features": "Share of covariates tried at a split",
+        "local_weight": "Weight of a local row",
+        "share": "Share of the weight held by local rows",
+        "automatic": "Weight chosen automatically",
+    }
+    return named.get(name, name.replace("_", " ").capitalize())
