@@ -130,7 +130,7 @@ class Grid:
     def bounds(self) -> Extent:
         """The outer edges: xmin, ymin, xmax, ymax."""
         corners = [
-            self.transform * corner
+            place(self.transform, *corner)
             for corner in ((0, 0), (self.width, 0), (0, self.height), (self.width, self.height))
         ]
         xs, ys = zip(*corners)
@@ -184,7 +184,7 @@ class Grid:
         if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))) or xmax <= xmin or ymax <= ymin:
             return None
         inverse = ~self.transform
-        corners = [inverse * (x, y) for x in (xmin, xmax) for y in (ymin, ymax)]
+        corners = [place(inverse, x, y) for x in (xmin, xmax) for y in (ymin, ymax)]
         cols, rows = zip(*corners)
         first_col, last_col = _touched(min(cols), max(cols))
         first_row, last_row = _touched(min(rows), max(rows))
@@ -193,8 +193,9 @@ class Grid:
 
     def part(self, window: Window) -> Grid:
         """Return the grid of a window, which may reach beyond this grid."""
-        shift = Affine.translation(window.col, window.row)
-        return Grid(self.crs, self.transform * shift, window.width, window.height)
+        t = self.transform
+        x, y = place(t, window.col, window.row)
+        return Grid(self.crs, Affine(t.a, t.b, x, t.d, t.e, y), window.width, window.height)
 
     def windows(self, block: int = 256) -> list[Window]:
         """Cut the grid into square blocks, row by row; those at the edges may be smaller."""
@@ -229,12 +230,12 @@ class Grid:
         if not same_crs(self.crs, other.crs):
             return None
         inverse = ~other.transform
-        col, row = inverse * (self.transform * (0, 0))
+        col, row = place(inverse, *place(self.transform, 0, 0))
         if not (math.isfinite(col) and math.isfinite(row)):
             return None
         first = (round(col), round(row))
         for corner in ((0, 0), (self.width, 0), (0, self.height), (self.width, self.height)):
-            col, row = inverse * (self.transform * corner)
+            col, row = place(inverse, *place(self.transform, *corner))
             off = max(abs(col - first[0] - corner[0]), abs(row - first[1] - corner[1]))
             if off > WHOLE:
                 return None
@@ -248,6 +249,12 @@ class Grid:
         return (
             f"{self.width} × {self.height} cells of {cell}, edges {edges}, {crs_name(self.crs)}"
         )
+
+
+def place(transform: Affine, col: float, row: float) -> tuple[float, float]:
+    """Return the coordinates of a cell's corner, or the cell of coordinates by an inverse."""
+    t = transform
+    return t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f
 
 
 @lru_cache(maxsize=256)

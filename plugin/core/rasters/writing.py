@@ -17,10 +17,10 @@ import rasterio.features
 from ..errors import InputError, RasterError
 from .grids import GDAL_ERRORS, Grid, Window, parse_crs
 from .styles import continuous_style
+from .tiles import TILE, copy_overlap, tiles_of
 
 FLOAT_NODATA = -9999.0
 BYTE_NODATA = 255
-TILE = 256
 _SIDECARS = (".aux.xml", ".ovr", ".msk")
 
 
@@ -251,29 +251,6 @@ def rasterize_mask(
         )
         copy_overlap(burnt.astype(bool), tile, inside, window)
     return inside
-
-
-def tiles_of(grid: Grid, window: Window) -> list[Window]:
-    """Return the tiles of the grid's fixed tiling that a window touches, row by row.
-
-    What is computed tile by tile does not depend on the blocks it is asked for in.
-    """
-    return [
-        Window(col, row, min(TILE, grid.width - col), min(TILE, grid.height - row))
-        for row in range(window.row // TILE * TILE, window.row + window.height, TILE)
-        for col in range(window.col // TILE * TILE, window.col + window.width, TILE)
-    ]
-
-
-def copy_overlap(
-    source: np.ndarray, source_window: Window, target: np.ndarray, target_window: Window
-) -> None:
-    """Copy the cells two windows share from one array to another (last two axes)."""
-    common = source_window.overlap(target_window)
-    if common is not None:
-        from_rows, from_cols = common.shifted(-source_window.col, -source_window.row).slices
-        to_rows, to_cols = common.shifted(-target_window.col, -target_window.row).slices
-        target[..., to_rows, to_cols] = source[..., from_rows, from_cols]
 
 
 def _check_writable(target: Path) -> None:
