@@ -42,8 +42,8 @@ ALLOWED = {
     "plugin.core.synthetic": MODELS,  # nothing else in the core knows the landscape
 }
 
-CORE_PACKAGES = {"numpy", "scipy", "sklearn", "joblib", "matplotlib"}
-RASTER_PACKAGES = {"rasterio", "affine"}
+CORE_PACKAGES = {"numpy", "scipy", "sklearn", "joblib", "matplotlib", "affine"}
+RASTER_PACKAGES = {"rasterio"}
 SHELL_PACKAGES = {"numpy", "qgis", "osgeo", "processing"}
 SLOW_PACKAGES = {"scipy", "sklearn", "joblib", "matplotlib", "rasterio", "affine"}
 NEVER = {"pickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "multiprocessing"}
