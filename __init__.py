@@ -4,5 +4,12 @@
 def classFactory(iface):
     """Return the plugin; called by QGIS when the plugin is loaded."""
     from .plugin.main import SoilMoistureMapper
+    from .processing_provider.provider import SoilMoistureProvider
 
-    return SoilMoistureMapper(iface)
+    return SoilMoistureMapper(iface, SoilMoistureProvider, _make_menu)
+
+
+def _make_menu(iface):
+    from .ui.menu import PluginMenu
+
+    return PluginMenu(iface)

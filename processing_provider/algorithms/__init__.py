@@ -1,1 +1,33 @@
 """One file an algorithm."""
+
+from __future__ import annotations
+
+from .covariatetable import CovariateTableAlgorithm
+from .importstations import ImportStations
+from .modelcard import ModelCard
+from .predict import Predict
+from .predictseries import PredictSeries
+from .samplecovariates import SampleCovariates
+from .selectspiking import SelectSpiking
+from .spikemodel import SpikeModel
+from .splitstations import SplitStations
+from .temporalstatistics import TemporalStatistics
+from .terraincovariates import TerrainCovariates
+from .trainmodel import TrainModel
+from .validate import Validate
+
+ALGORITHMS = (
+    TerrainCovariates,
+    TemporalStatistics,
+    CovariateTableAlgorithm,
+    ImportStations,
+    SampleCovariates,
+    SplitStations,
+    SelectSpiking,
+    TrainModel,
+    SpikeModel,
+    Predict,
+    PredictSeries,
+    Validate,
+    ModelCard,
+)

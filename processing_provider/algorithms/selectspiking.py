@@ -1,0 +1,78 @@
+"""Which local stations spike a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterFeatureSink
+
+from ...plugin.core.errors import InputError
+from ...plugin.core.progress import Progress
+from ..base import SoilMoistureAlgorithm
+from ..parameters import (
+    ModelParameter,
+    SeedParameter,
+    choice,
+    decimal,
+    field,
+    model_file,
+    rows,
+    whole,
+)
+from ..translation import tr
+
+METHODS = ("random", "stratified")
+
+
+class SelectSpiking(ModelParameter, SeedParameter, SoilMoistureAlgorithm):
+    """Training table of a field → the same with role spike or validate."""
+
+    ID = "selectspiking"
+    TITLE = "Select spiking stations"
+    GROUP = "stations"
+    TAGS = "sampling design,local,spike,choose stations"
+
+    def declare(self) -> None:
+        self.add(rows("INPUT", tr("Local training table")))
+        self.add(field("STATION", tr("Station field"), "station"))
+        self.add(field("COVARIATES", tr("Covariates"), several=True, optional=True))
+        self.add(whole("COUNT", tr("Number of stations (0 = by share)"), 0, 0))
+        self.add(decimal("FRACTION", tr("Share of the stations"), 0.1, 0.0, 1.0))
+        self.add(choice("METHOD", tr("Method"), METHODS, "random"))
+        self.add(field("STRATA", tr("Field of strata"), optional=True))
+        self.add(model_file("BASE_MODEL", tr("Model to spike"), optional=True), advanced=True)
+        self.declare_seed()
+        self.add(
+            QgsProcessingParameterFeatureSink(
+                "OUTPUT", tr("Spiking table"), Qgis.ProcessingSourceType.Vector
+            )
+        )
+
+    def compute(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
+    ) -> dict[str, Any]:
+        from ...plugin.core.stations.spiking_design import select_spiking
+
+        covariates = self.fields(parameters, "COVARIATES", context)
+        base = self.read_model(parameters, context, "BASE_MODEL")
+        if base is not None and base.training is None:
+            raise InputError(
+                "BASE_MODEL does not hold its training rows, so it cannot be spiked.",
+                "Train it again with EMBED_TRAINING.",
+            )
+        if base is not None and not covariates:
+            covariates = list(base.names)
+        source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.4))
+        table = select_spiking(
+            source.table,
+            station=self.text(parameters, "STATION", context) or "station",
+            covariates=covariates or None,
+            count=self.parameterAsInt(parameters, "COUNT", context),
+            fraction=self.parameterAsDouble(parameters, "FRACTION", context),
+            method=self.parameterAsEnumString(parameters, "METHOD", context),
+            strata=self.text(parameters, "STRATA", context),
+            seed=self.read_seed(parameters, context),
+            progress=progress.part(0.4, 0.5),
+        )
+        last = progress.part(0.5, 1.0)
+        return self.write(parameters, "OUTPUT", context, table, source.types, last)

@@ -1,0 +1,53 @@
+"""Statistics of dated rasters over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingContext,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterRasterDestination,
+)
+
+from ...plugin.core.progress import Progress
+from ..base import SoilMoistureAlgorithm
+from ..parameters import choice, whole
+from ..translation import tr
+
+STATISTICS = ("min", "mean", "max", "sd")
+
+
+class TemporalStatistics(SoilMoistureAlgorithm):
+    """Rasters of many days → their minimum, mean, maximum and standard deviation."""
+
+    ID = "temporalstatistics"
+    TITLE = "Temporal statistics"
+    GROUP = "covariates"
+    TAGS = "time series,minimum,mean,maximum,standard deviation,sentinel-1,backscatter"
+
+    def declare(self) -> None:
+        self.add(
+            QgsProcessingParameterMultipleLayers(
+                "INPUT", tr("Rasters"), Qgis.ProcessingSourceType.Raster
+            )
+        )
+        self.add(choice("STATISTICS", tr("Statistics"), STATISTICS, list(STATISTICS), several=True))
+        self.add(whole("MIN_DATES", tr("Fewest dates a cell must have"), 10, 1), advanced=True)
+        self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Temporal statistics")))
+
+    def compute(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
+    ) -> dict[str, Any]:
+        from ...plugin.core.covariates.statistics import temporal_statistics
+
+        output = self.raster_destination(parameters, "OUTPUT", context)
+        temporal_statistics(
+            self.rasters("INPUT"),
+            self.parameterAsEnumStrings(parameters, "STATISTICS", context),
+            output,
+            minimum_dates=self.parameterAsInt(parameters, "MIN_DATES", context),
+            progress=progress,
+        )
+        return {"OUTPUT": str(output)}

@@ -1,0 +1,328 @@
+"""What all algorithms share: help, errors, packages, and the way values reach the core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputDefinition,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterRasterLayer,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..plugin.core.dependencies import install_hint, missing_packages, missing_text, require
+from ..plugin.core.errors import InputError, PluginError
+from ..plugin.core.progress import Progress
+from . import layers, sinks
+from .feedback import FeedbackProgress
+from .help import format_help, read_help
+from .translation import tr
+
+ICONS = Path(__file__).resolve().parents[1] / "resources" / "icons"
+GROUPS = {
+    "covariates": "Covariates",
+    "stations": "Stations",
+    "models": "Models",
+    "maps": "Maps",
+}
+
+
+class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
+    """Base of all algorithms.
+
+    A leaf sets the class attributes and implements `declare` and `compute`; `collect` where it
+    needs more of a layer than rows, paths and keys, which the base reads by itself.
+
+    Attributes
+    ----------
+    ID, TITLE, GROUP, TAGS : str
+        Name, title, key of `GROUPS`, comma-separated search words.
+    PACKAGES : tuple of str
+        Modules the core needs for this algorithm.
+    """
+
+    ID = ""
+    TITLE = ""
+    GROUP = ""
+    TAGS = ""
+    PACKAGES: tuple[str, ...] = ("numpy", "scipy", "rasterio")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failure: PluginError | None = None
+        self._keys: dict[str, layers.LayerKeys] = {}
+        self._rasters: dict[str, list[Any]] = {}
+
+    # hooks
+
+    def declare(self) -> None:
+        """Add parameters and outputs with `add` and `add_output`."""
+        raise NotImplementedError
+
+    def collect(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Read in the main thread what needs a layer object."""
+
+    def compute(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
+    ) -> dict[str, Any]:
+        """Do the work and return the outputs."""
+        raise NotImplementedError
+
+    # for leaves
+
+    def add(self, parameter: QgsProcessingParameterDefinition, *, advanced: bool = False) -> None:
+        """Add a parameter with its help as tooltip."""
+        texts = read_help(self.ID)
+        name = parameter.name()
+        parameter.setHelp(texts["parameters"].get(name) or texts["outputs"].get(name, ""))
+        if advanced:
+            parameter.setFlags(parameter.flags() | Qgis.ProcessingParameterFlag.Advanced)
+        self.addParameter(parameter)
+
+    def add_output(self, output: QgsProcessingOutputDefinition) -> None:
+        """Add an output that has no destination of its own."""
+        self.addOutput(output)
+
+    def given(self, parameters: dict[str, Any], name: str) -> bool:
+        """Whether a value was given for a parameter that may be left out."""
+        value = parameters.get(name)
+        return value is not None and value != ""
+
+    def text(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str | None:
+        """Return a text or a field name; None where it is empty."""
+        return self.parameterAsString(parameters, name, context).strip() or None
+
+    def fields(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> list[str]:
+        """Return the field names of a parameter that takes several."""
+        definition = self.parameterDefinition(name)
+        value = parameters.get(name, definition.defaultValue())
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(";") if part.strip()]
+        return [str(part) for part in value or ()]
+
+    def file(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> Path | None:
+        """Return the path of a file parameter; None where it is empty."""
+        path = self.parameterAsFile(parameters, name, context)
+        return Path(path) if path else None
+
+    def destination(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> Path | None:
+        """Return where a file or folder is to be written; None where it is not wanted."""
+        path = self.parameterAsFileOutput(parameters, name, context)
+        return Path(path) if path else None
+
+    def raster_destination(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> Path | None:
+        """Return where a raster is to be written; None where it is not wanted."""
+        path = self.parameterAsOutputLayer(parameters, name, context)
+        return Path(path) if path else None
+
+    def rasters(self, name: str) -> list[Any]:
+        """Return the raster inputs of a parameter, which the base has collected."""
+        return self._rasters.get(name, [])
+
+    def threads(self, context: QgsProcessingContext) -> int:
+        """Return how many threads the user lets an algorithm use."""
+        return max(context.maximumThreads(), 1)
+
+    def table(
+        self,
+        parameters: dict[str, Any],
+        name: str,
+        context: QgsProcessingContext,
+        progress: Progress,
+    ) -> layers.SourceTable:
+        """Read the rows of a vector input."""
+        source = self.parameterAsSource(parameters, name, context)
+        if source is None:
+            raise QgsProcessingException(self.invalidSourceError(parameters, name))
+        return layers.read_table(source, self._keys.get(name, layers.LayerKeys()), progress)
+
+    def write(
+        self,
+        parameters: dict[str, Any],
+        name: str,
+        context: QgsProcessingContext,
+        table: Any,
+        types: dict[str, Any],
+        progress: Progress,
+    ) -> dict[str, str]:
+        """Write a table to a vector output; return the output by name, nothing if not wanted.
+
+        Files are written under a temporary name and renamed; memory layers and database tables
+        are written as QGIS does.
+        """
+        value = parameters.get(name)
+        if value is None or value == "":
+            return {}
+        if isinstance(value, QgsProcessingOutputLayerDefinition):
+            value = value.sink.valueAsString(context.expressionContext(), "")[0]
+        if value == "TEMPORARY_OUTPUT":
+            value = self.parameterDefinition(name).generateTemporaryDestination(context)
+        if not sinks.is_file(str(value)):
+            return {name: self._write_sink(parameters, name, context, table, types, progress)}
+        path = self.parameterAsOutputLayer(parameters, name, context)
+        sinks.write_file(table, types, Path(path), progress)
+        return {name: path}
+
+    # QGIS
+
+    def createInstance(self) -> SoilMoistureAlgorithm:
+        return type(self)()
+
+    def name(self) -> str:
+        return self.ID
+
+    def displayName(self) -> str:
+        return tr(self.TITLE)
+
+    def group(self) -> str:
+        return tr(GROUPS[self.GROUP])
+
+    def groupId(self) -> str:
+        return self.GROUP
+
+    def tags(self) -> list[str]:
+        return [word.strip() for word in self.TAGS.split(",")]
+
+    def icon(self) -> QIcon:
+        return QIcon(self.svgIconPath())
+
+    def svgIconPath(self) -> str:
+        return str(ICONS / f"{self.GROUP}.svg")
+
+    def shortDescription(self) -> str:
+        return tr(read_help(self.ID)["summary"])
+
+    def shortHelpString(self) -> str:
+        return format_help(self)
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.declare()
+
+    def canExecute(self) -> tuple[bool, str]:
+        missing = missing_packages(self.PACKAGES)
+        if missing:
+            return False, f"{missing_text(missing)} {install_hint(missing)}"
+        return True, ""
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        ready = not missing_packages(self.PACKAGES)
+        for definition in self.parameterDefinitions():
+            if not ready or not _holds_rasters(definition):
+                continue
+            try:
+                name = definition.name()
+                layers.check_raster_texts(name, parameters.get(name), context)
+            except InputError as error:
+                return False, str(error)
+        for definition in self.destinationParameterDefinitions():
+            value = parameters.get(definition.name())
+            if value is None or value == "":
+                continue
+            if isinstance(definition, QgsProcessingParameterFolderDestination):
+                continue
+            supported, message = definition.isSupportedOutputValue(value, context)
+            if not supported:
+                return False, f"{definition.name()}: {message}"
+        return super().checkParameterValues(parameters, context)
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        """Collect in the main thread what needs layer objects.
+
+        What goes wrong is kept for `processAlgorithm`: a message raised here is lost to callers
+        of `processing.run`.
+        """
+        try:
+            if not missing_packages(self.PACKAGES):
+                self._collect_layers(parameters, context)
+                self.collect(parameters, context)
+        except PluginError as error:
+            self._failure = error
+        return True
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        try:
+            require(*self.PACKAGES)
+            if self._failure is not None:
+                raise self._failure
+            progress = FeedbackProgress(feedback)
+            progress.check()
+            return self.compute(parameters, context, progress)
+        except PluginError as error:
+            raise QgsProcessingException(str(error)) from error
+        except (OSError, MemoryError) as error:
+            raise QgsProcessingException(f"{type(error).__name__}: {error}") from error
+
+    def _collect_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        for definition in self.parameterDefinitions():
+            name = definition.name()
+            value = parameters.get(name)
+            if value is None or value == "":
+                continue
+            if isinstance(definition, QgsProcessingParameterFeatureSource):
+                layer = self.parameterAsVectorLayer(parameters, name, context)
+                self._keys[name] = layers.layer_keys(layer)
+            elif _holds_rasters(definition):
+                items = value if isinstance(value, (list, tuple)) else [value]
+                self._rasters[name] = [layers.raster_input(i, context, name) for i in items]
+
+    def _write_sink(
+        self,
+        parameters: dict[str, Any],
+        name: str,
+        context: QgsProcessingContext,
+        table: Any,
+        types: dict[str, Any],
+        progress: Progress,
+    ) -> str:
+        with_points = bool(table.crs)
+        fields = sinks.layer_fields(table, types)
+        kind = Qgis.WkbType.Point if with_points else Qgis.WkbType.NoGeometry
+        crs = layers.crs_of(table.crs)
+        sink, identifier = self.parameterAsSink(parameters, name, context, fields, kind, crs)
+        if sink is None:
+            raise QgsProcessingException(self.invalidSinkError(parameters, name))
+        try:
+            sinks.write_features(table, fields, with_points, sink, progress, sink.lastError)
+        finally:
+            sink.finalize()
+            del sink
+        return identifier
+
+
+def _holds_rasters(definition: QgsProcessingParameterDefinition) -> bool:
+    if isinstance(definition, QgsProcessingParameterMultipleLayers):
+        return definition.layerType() == Qgis.ProcessingSourceType.Raster
+    return isinstance(definition, QgsProcessingParameterRasterLayer)
