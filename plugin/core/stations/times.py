@@ -1,0 +1,201 @@
+"""Days in UTC from the dates and times that loggers write, and seasons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from ..errors import InputError
+from .table import is_missing
+
+_CLOCK = (
+    r"(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,]\d+)?)?)?"
+    r"\s*(?P<half>[AaPp][Mm])?\s*(?P<offset>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?"
+)
+_YEAR_FIRST = re.compile(
+    r"(?P<a>\d{4})(?P<s>[-/.])(?P<b>\d{1,2})(?P=s)(?P<c>\d{1,2})(?:[T ]\s*" + _CLOCK + ")?"
+)
+_DIGITS = re.compile(r"(?P<a>\d{4})(?P<s>)(?P<b>\d{2})(?P<c>\d{2})(?:[T ]?" + _CLOCK + ")?")
+_YEAR_LAST = re.compile(
+    r"(?P<a>\d{1,2})(?P<s>[./-])(?P<b>\d{1,2})(?P=s)(?P<c>\d{4})(?:[T ]\s*" + _CLOCK + ")?"
+)
+_SEASON = re.compile(r"(\d{2})-(\d{2})\s*/\s*(\d{2})-(\d{2})")
+_DAYS_OF_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+@dataclass(frozen=True)
+class Season:
+    """A part of every year, both ends included; it wraps over new year where it ends earlier.
+
+    Parameters
+    ----------
+    first, last : (int, int)
+        Month and day.
+    """
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+
+    def holds(self, days: np.ndarray) -> np.ndarray:
+        """Return the mask (n,) of the days in the season."""
+        months = days.astype("datetime64[M]")
+        month = months.astype(np.int64) % 12 + 1
+        number = month * 100 + (days - months).astype(np.int64) + 1
+        first = self.first[0] * 100 + self.first[1]
+        last = self.last[0] * 100 + self.last[1]
+        if first <= last:
+            return (number >= first) & (number <= last)
+        return (number >= first) | (number <= last)
+
+
+def parse_season(text: str) -> Season | None:
+    """Return the season of a text such as ``03-01/10-01``; None for an empty text.
+
+    Raises
+    ------
+    InputError
+        When the text is no season.
+    """
+    if not text.strip():
+        return None
+    match = _SEASON.fullmatch(text.strip())
+    if match:
+        month, day, last_month, last_day = (int(part) for part in match.groups())
+        if _is_day(month, day) and _is_day(last_month, last_day):
+            return Season((month, day), (last_month, last_day))
+    raise InputError(
+        f"SEASON '{text}' is not a season.",
+        "Write first and last day as MM-DD/MM-DD, such as 03-01/10-01.",
+    )
+
+
+def read_timezone(name: str) -> tzinfo:
+    """Return the time zone of an IANA name.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown, or the system has no time zone data.
+    """
+    if not name.strip() or name.strip().upper() in ("UTC", "GMT", "Z"):
+        return timezone.utc
+    try:
+        return ZoneInfo(name.strip())
+    except (KeyError, ValueError, OSError) as error:
+        raise InputError(
+            f"TIMEZONE '{name}' is not known.",
+            "Use an IANA name such as Europe/Berlin; on Windows the Python package tzdata must be "
+            "installed.",
+        ) from error
+
+
+def parse_days(
+    texts: Sequence[str], lines: np.ndarray, column: str, file: str, zone: tzinfo
+) -> np.ndarray:
+    """Return the UTC day of each text, datetime64[D] (n,), NaT for missing.
+
+    A time without offset is local time of `zone`, the earlier one where clocks are put back; a
+    date without time is taken as the day it names. Read are ISO 8601, digits only, and day and
+    month before the year: day first with points, else the order that all dates of the column
+    allow.
+
+    Raises
+    ------
+    InputError
+        When a text is no date, or the column leaves open which number is the month: names
+        value, line and column.
+    """
+    matches = {text: _match(text) for text in set(texts)}
+    for line, text in zip(lines, texts):
+        if matches[text] is None and not is_missing(text):
+            raise _no_date(text, int(line), column, file)
+    found = [match for match in matches.values() if match is not None]
+    month_first = _month_first([m for m in found if m.re is _YEAR_LAST], column, file)
+    days: dict[str, np.datetime64] = {}
+    for text, match in matches.items():
+        try:
+            days[text] = _day(match, month_first, zone)
+        except (ValueError, OverflowError) as error:
+            line = next(line for line, other in zip(lines, texts) if other == text)
+            raise _no_date(text, int(line), column, file) from error
+    return np.array([days[text] for text in texts], dtype="datetime64[D]")
+
+
+def looks_like_date(text: str) -> bool:
+    """Whether a cell holds a date."""
+    return _match(text) is not None
+
+
+def _match(text: str) -> re.Match[str] | None:
+    stripped = text.strip()
+    for pattern in (_YEAR_FIRST, _DIGITS, _YEAR_LAST):
+        match = pattern.fullmatch(stripped)
+        if match:
+            return match
+    return None
+
+
+def _no_date(text: str, line: int, column: str, file: str) -> InputError:
+    return InputError(
+        f"The value '{text}' in line {line}, column '{column}' of {file} is not a date.",
+        "Write dates as YYYY-MM-DD or YYYY-MM-DD HH:MM.",
+    )
+
+
+def _month_first(matches: Sequence[re.Match[str]], column: str, file: str) -> bool:
+    """Whether dates that end in the year begin with the month; False where there are none."""
+    open_ones = [match for match in matches if match["s"] != "."]
+    if not open_ones:
+        return False
+    day_first = any(int(match["a"]) > 12 for match in open_ones)
+    month_first = any(int(match["b"]) > 12 for match in open_ones)
+    if day_first == month_first:
+        raise InputError(
+            f"Column '{column}' of {file} leaves open whether day or month comes first, as in "
+            f"'{min(match.string for match in open_ones)}'.",
+            "Write dates as YYYY-MM-DD.",
+        )
+    return month_first
+
+
+def _day(match: re.Match[str] | None, month_first: bool, zone: tzinfo) -> np.datetime64:
+    if match is None:
+        return np.datetime64("NaT", "D")
+    a, b, c = int(match["a"]), int(match["b"]), int(match["c"])
+    if match.re is not _YEAR_LAST:
+        moment = datetime(a, b, c)
+    elif month_first and match["s"] != ".":
+        moment = datetime(c, a, b)
+    else:
+        moment = datetime(c, b, a)
+    if match["hour"] is None:
+        return np.datetime64(moment.date(), "D")
+    moment += _clock(match)
+    offset = match["offset"]
+    if offset and offset[0] in "+-":
+        minutes = int(offset[1:3]) * 60 + int(offset[3:].lstrip(":") or 0)
+        moment -= timedelta(minutes=minutes if offset[0] == "+" else -minutes)
+    elif not offset and zone is not timezone.utc:
+        moment = moment.replace(tzinfo=zone).astimezone(timezone.utc)
+    return np.datetime64(moment.date(), "D")
+
+
+def _clock(match: re.Match[str]) -> timedelta:
+    hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
+    half = (match["half"] or "").lower()
+    if half:
+        if not 1 <= hour <= 12:
+            raise ValueError("hour")
+        hour = hour % 12 + (12 if half == "pm" else 0)
+    if hour > 24 or minute > 59 or second > 60 or (hour == 24 and (minute or second)):
+        raise ValueError("time")
+    return timedelta(hours=hour, minutes=minute, seconds=second)
+
+
+def _is_day(month: int, day: int) -> bool:
+    return 1 <= month <= 12 and 1 <= day <= _DAYS_OF_MONTH[month - 1]
