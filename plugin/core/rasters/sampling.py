@@ -47,7 +47,7 @@ def sample_points(
     float64 array
         NaN where missing or outside the raster.
     """
-    return sample_bands(path, [band], x, y, crs, [method], progress=progress)[0]
+    return sample_bands(path, [band], x, y, crs, [method], progress=progress)[0][0]
 
 
 def sample_bands(
@@ -59,8 +59,16 @@ def sample_bands(
     methods: Sequence[str],
     *,
     progress: Progress | None = None,
-) -> np.ndarray:
-    """Return several bands at points, shape (bands, points); see :func:`sample_points`."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read several bands at points; see :func:`sample_points`.
+
+    Returns
+    -------
+    values : float64 array, shape (bands, points)
+        One method for each band.
+    inside : bool array, shape (points,)
+        Which points lie in the raster.
+    """
     for method in methods:
         if method not in METHODS:
             raise RasterError(
@@ -80,7 +88,7 @@ def sample_bands(
                 values[position, members] = _interpolate(
                     block[position], local_cols, local_rows, method
                 )
-    return values
+    return values, inside
 
 
 def fractional_cells(
