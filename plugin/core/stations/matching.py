@@ -216,4 +216,3 @@ def _report_missing(matched: Table, names: tuple[str, ...], progress: Progress) 
     empty = [name for name, count in missing.items() if count == len(matched)]
     if empty:
         progress.warn(f"Without any value: {', '.join(empty)}. Check rasters and dates.")
-

@@ -165,9 +165,10 @@ def training_rows(
         row=np.arange(len(table)),
     ).take(complete)
     _check_stations(rows, min_stations, station)
+    rows = rows.take(canonical_order(rows))
     _tell_repeats(rows, progress)
     _tell_torn_stations(rows, progress)
-    return rows.take(canonical_order(rows))
+    return rows
 
 
 def concat(first: TrainingRows, second: TrainingRows) -> TrainingRows:
@@ -208,7 +209,11 @@ def concat(first: TrainingRows, second: TrainingRows) -> TrainingRows:
 
 def canonical_order(rows: TrainingRows) -> np.ndarray:
     """Return the index (n,) that sorts rows by station, date, then every other value."""
-    keys = [
+    return np.lexsort(_sort_keys(rows)[::-1])
+
+
+def _sort_keys(rows: TrainingRows) -> list[np.ndarray]:
+    return [
         _codes(rows.station),
         rows.date.astype(np.int64),
         rows.y,
@@ -220,7 +225,6 @@ def canonical_order(rows: TrainingRows) -> np.ndarray:
         rows.x,
         rows.y_coord,
     ]
-    return np.lexsort(keys[::-1])
 
 
 def _codes(texts: np.ndarray) -> np.ndarray:
@@ -343,17 +347,20 @@ def _check_stations(rows: TrainingRows, fewest: int, station: str) -> None:
 
 
 def _tell_repeats(rows: TrainingRows, progress: Progress) -> None:
-    """Say how many rows share station and day, and how many repeat another row exactly."""
-    dated = ~np.isnat(rows.date)
-    days = list(zip(rows.station[dated], rows.date[dated].astype(np.int64)))
-    shared = len(days) - len(set(days))
-    if shared:
-        progress.info(f"{shared} rows are further rows of a station on a day it already has.")
-    codes = _codes(rows.station), rows.date.astype(np.int64), rows.y, rows.x, rows.y_coord
-    values = np.nan_to_num(np.column_stack([*codes, rows.X]).astype(np.float64))
-    repeats = len(rows) - len(np.unique(values, axis=0))
-    if repeats:
-        progress.warn(f"{repeats} rows repeat another row in every value; they are kept.")
+    """Say how many rows, in canonical order, share station and day or every value."""
+    station, day, *others = [np.nan_to_num(key) for key in _sort_keys(rows)]
+    same_day = (station[1:] == station[:-1]) & (day[1:] == day[:-1]) & ~np.isnat(rows.date[1:])
+    if same_day.any():
+        progress.info(
+            f"{int(same_day.sum())} rows are further rows of a station on a day it already has."
+        )
+    repeats = (station[1:] == station[:-1]) & (day[1:] == day[:-1])
+    for values in others:
+        repeats &= values[1:] == values[:-1]
+    if repeats.any():
+        progress.warn(
+            f"{int(repeats.sum())} rows repeat another row in every value; they are kept."
+        )
 
 
 def _tell_torn_stations(rows: TrainingRows, progress: Progress) -> None:
