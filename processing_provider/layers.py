@@ -76,11 +76,14 @@ class SourceTable:
     keys : LayerKeys
     types : dict of str to QMetaType.Type
         Types of the fields in the source, so that they are written as they were.
+    name : str
+        What QGIS calls the source.
     """
 
     table: Table
     keys: LayerKeys = field(default_factory=LayerKeys)
     types: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
 
 
 def layer_keys(layer: QgsVectorLayer | None) -> LayerKeys:
@@ -121,7 +124,7 @@ def read_table(
     types = {fields.at(index).name(): fields.at(index).type() for index in indices}
     has_points = source.wkbType() != Qgis.WkbType.NoGeometry
     table = Table(columns, x, y, wkt_of(source.sourceCrs()) if has_points else "")
-    return SourceTable(table, keys, types)
+    return SourceTable(table, keys, types, source.sourceName())
 
 
 def raster_input(value: Any, context: QgsProcessingContext, name: str) -> RasterInput:
@@ -146,7 +149,7 @@ def raster_input(value: Any, context: QgsProcessingContext, name: str) -> Raster
         )
     parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
     path = parts.get("path") or layer.source()
-    return RasterInput(layer.source() if parts.get("layerName") else path, _fixed_date(layer))
+    return RasterInput(layer.source() if parts.get("layerName") else path, *_fixed_range(layer))
 
 
 def check_raster_texts(name: str, value: Any, context: QgsProcessingContext) -> None:
@@ -291,12 +294,16 @@ def _loaded_layer(value: Any, context: QgsProcessingContext) -> QgsMapLayer | No
     return QgsProcessingUtils.mapLayerFromString(str(value), context, False)
 
 
-def _fixed_date(layer: QgsRasterLayer) -> datetime.date | None:
+def _fixed_range(layer: QgsRasterLayer) -> tuple[datetime.date | None, datetime.date | None]:
     temporal = layer.temporalProperties()
     if not temporal.isActive() or temporal.mode() != Qgis.RasterTemporalMode.FixedTemporalRange:
+        return None, None
+    period = temporal.fixedTemporalRange()
+    return _date_of(period.begin()), _date_of(period.end())
+
+
+def _date_of(moment: QDateTime) -> datetime.date | None:
+    if not moment.isValid():
         return None
-    begin = temporal.fixedTemporalRange().begin()
-    if not begin.isValid():
-        return None
-    day = begin.date()
+    day = moment.date()
     return datetime.date(day.year(), day.month(), day.day())

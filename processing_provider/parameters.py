@@ -6,7 +6,6 @@ import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from ..plugin.core.covariates.table import CovariateTable
     from ..plugin.core.models.record import Model
     from ..plugin.core.rasters.grids import Grid
+    from ..plugin.core.stations.rows import TrainingRows
+    from ..plugin.core.stations.table import Table
 
 MODEL_FILTER = "Soil moisture model (*.smm)"
 CSV_FILTER = "CSV files (*.csv)"
@@ -262,6 +263,57 @@ class TableParameters:
         )
 
 
+class ModelTableParameters(TableParameters, ModelParameter):
+    """The table that a model is spiked or judged with; fields left empty are the model's."""
+
+    def fields_for(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        model: Model,
+        table: Table,
+        progress: Progress,
+    ) -> TableFields:
+        """Return the fields, those of the model where none are given.
+
+        Classes that the model remembers and the table lacks are left out, with a note.
+        """
+        given = self.read_fields(parameters, context)
+        groups = given.groups
+        if not groups:
+            groups = tuple(name for name in model.class_fields if table.has(name))
+            lacking = [name for name in model.class_fields if not table.has(name)]
+            if lacking:
+                progress.info(f"The table has no class field {', '.join(lacking)}.")
+        return TableFields(
+            given.target or model.target, given.station or model.station_field, groups
+        )
+
+    def rows_for(
+        self,
+        model: Model,
+        source: layers.SourceTable,
+        fields: TableFields,
+        roles: Sequence[str] | None,
+        progress: Progress,
+    ) -> TrainingRows:
+        """Return the complete rows of the roles, with the covariates of the model."""
+        from ..plugin.core.stations.rows import training_rows
+
+        return training_rows(
+            source.table,
+            target=fields.target or "",
+            station=fields.station or "",
+            date=model.date_field,
+            covariates=model.names,
+            groups=fields.groups,
+            roles=roles,
+            use_folds=False,
+            min_stations=1,
+            progress=progress,
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class MapRequest:
     """What a map is made of beside its day."""
@@ -390,34 +442,6 @@ class MapParameters(ModelParameter):
             return grid
         box, own = self._extent
         return grid.cut(transform_extent(own, grid.crs, box) if self._has_own_crs else box)
-
-
-def read_groups(text: str) -> list[tuple[str, str]]:
-    """Return the pairs of `pattern=group` lines.
-
-    Examples
-    --------
-    >>> read_groups("VV*=sentinel1\\nclay = soil")
-    [('VV*', 'sentinel1'), ('clay', 'soil')]
-    """
-    pairs = []
-    for entry in re.split(r"[\n;]", text):
-        if not entry.strip():
-            continue
-        pattern, sign, group = (part.strip() for part in entry.partition("="))
-        if not (pattern and sign and group):
-            raise InputError(
-                f"GROUPS: '{entry.strip()}' is not of the form pattern=group.",
-                "Write one pair a line, such as VV*=sentinel1.",
-            )
-        pairs.append((pattern, group))
-    return pairs
-
-
-def existing_folder(path: Path) -> Path:
-    """Make a folder for outputs where it is missing, and return it."""
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _has_no_crs(value: Any) -> bool:

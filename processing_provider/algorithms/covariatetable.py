@@ -9,7 +9,7 @@ from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterMultiple
 from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress
 from ..base import SoilMoistureAlgorithm
-from ..parameters import CSV_FILTER, choice, csv_file, file_output, line, read_groups, whole
+from ..parameters import CSV_FILTER, choice, csv_file, file_output, line, whole
 from ..translation import tr
 
 RESAMPLING = ("nearest", "bilinear", "cubic", "average")
@@ -44,7 +44,7 @@ class CovariateTableAlgorithm(SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.table import build_table, read_table, write_table
+        from ...plugin.core.covariates.table import build_table, parse_groups, read_table
 
         static, dynamic = self.rasters("STATIC"), self.rasters("DYNAMIC")
         extended = self.file(parameters, "APPEND_TO", context)
@@ -53,15 +53,14 @@ class CovariateTableAlgorithm(SoilMoistureAlgorithm):
                 "Neither STATIC nor DYNAMIC holds a raster.", "Choose the rasters of the table."
             )
         output = self.destination(parameters, "OUTPUT", context)
-        table = build_table(
+        build_table(
             static,
             dynamic,
             append_to=read_table(extended) if extended else None,
             tolerance_days=self.parameterAsInt(parameters, "TOLERANCE", context),
             resampling=self.parameterAsEnumString(parameters, "RESAMPLING", context),
-            groups=read_groups(self.parameterAsString(parameters, "GROUPS", context)),
+            groups=parse_groups(self.parameterAsString(parameters, "GROUPS", context)),
             output=output,
             progress=progress,
         )
-        write_table(table, output)
         return {"OUTPUT": str(output)}

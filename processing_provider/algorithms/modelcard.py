@@ -31,5 +31,6 @@ class ModelCard(ModelParameter, SoilMoistureAlgorithm):
         from ...plugin.core.evaluation.model_card import model_card
 
         output = self.destination(parameters, "OUTPUT", context)
-        model_card(self.read_model(parameters, context), output)
+        name = self.file(parameters, "MODEL", context).name
+        model_card(self.read_model(parameters, context), output, name=name)
         return {"OUTPUT": str(output)}

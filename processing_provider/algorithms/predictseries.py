@@ -80,6 +80,8 @@ class PredictSeries(MapParameters, SoilMoistureAlgorithm):
     def _read_days(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> list[datetime.date]:
+        from ...plugin.core.covariates.table import days_between
+
         listed = read_dates(self.text(parameters, "DATES", context) or "")
         start = read_date(self, parameters, "START", context)
         end = read_date(self, parameters, "END", context)
@@ -89,10 +91,7 @@ class PredictSeries(MapParameters, SoilMoistureAlgorithm):
             return listed
         if start is None or end is None:
             raise InputError("No days are given.", "Give START and END, or DATES.")
-        if end < start:
-            raise InputError(f"END {end} lies before START {start}.", "Exchange them.")
-        count = (end - start).days + 1
-        if count > _LONGEST:
-            raise InputError(f"{start} to {end} are {count} days.", "Choose a shorter period.")
-        step = self.parameterAsInt(parameters, "STEP", context)
-        return [start + datetime.timedelta(days=day) for day in range(0, count, step)]
+        days = days_between(start, end, self.parameterAsInt(parameters, "STEP", context))
+        if len(days) > _LONGEST:
+            raise InputError(f"These are {len(days)} maps.", "Choose a shorter period.")
+        return days

@@ -6,15 +6,14 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
-from ...plugin.core.progress import Progress
+from ...plugin.core.progress import Progress, RecordingProgress
 from ..base import SoilMoistureAlgorithm
 from ..parameters import (
     CSV_FILTER,
     HTML_FILTER,
     MODEL_FILTER,
-    ModelParameter,
+    ModelTableParameters,
     SeedParameter,
-    TableParameters,
     decimal,
     file_output,
     switch,
@@ -22,7 +21,7 @@ from ..parameters import (
 from ..translation import tr
 
 
-class SpikeModel(TableParameters, ModelParameter, SeedParameter, SoilMoistureAlgorithm):
+class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
     """Refits a model with local rows, and says what that brought."""
 
     ID = "spikemodel"
@@ -52,4 +51,64 @@ class SpikeModel(TableParameters, ModelParameter, SeedParameter, SoilMoistureAlg
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        raise NotImplementedError
+        from dataclasses import replace
+
+        from ...plugin.core.evaluation.metrics import write_metrics
+        from ...plugin.core.evaluation.result_metrics import spiking_metrics
+        from ...plugin.core.evaluation.spiking_report import spiking_report
+        from ...plugin.core.models.modelfile import save_model
+        from ...plugin.core.models.spiking import SpikeSettings, spike_model
+
+        heard = RecordingProgress(progress)
+        model = self.read_model(parameters, context)
+        source = self.table(parameters, "INPUT", context, heard.part(0.0, 0.1))
+        spikes, validation = self._read_rows(parameters, context, model, source, heard)
+        settings = SpikeSettings(
+            weight=self.parameterAsDouble(parameters, "WEIGHT", context),
+            allow_depth_mismatch=self.parameterAsBoolean(
+                parameters, "ALLOW_DEPTH_MISMATCH", context
+            ),
+            seed=self.read_seed(parameters, context),
+            threads=self.threads(context),
+            inputs={
+                "model": self.file(parameters, "MODEL", context).name,
+                "table": source.name,
+            },
+        )
+        result = spike_model(
+            model, spikes, settings, validation=validation, progress=heard.part(0.1, 1.0)
+        )
+        metrics = spiking_metrics(result)
+        result = replace(result, model=replace(result.model, metrics=tuple(metrics)))
+        outputs: dict[str, Any] = {}
+        report = self.destination(parameters, "REPORT", context)
+        if report:
+            spiking_report(result, report, warnings=heard.warnings)
+            outputs["REPORT"] = str(report)
+        table = self.destination(parameters, "METRICS", context)
+        if table:
+            write_metrics(metrics, table)
+            outputs["METRICS"] = str(table)
+        output = self.destination(parameters, "OUTPUT", context)
+        embed = self.parameterAsBoolean(parameters, "EMBED_TRAINING", context)
+        save_model(result.model, output, embed_training=embed)
+        return {**outputs, "OUTPUT": str(output)}
+
+    def _read_rows(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        model: Any,
+        source: Any,
+        progress: Progress,
+    ) -> tuple[Any, Any]:
+        """Return the rows that spike and those that judge, if there are any."""
+        from ...plugin.core.stations.roles import VALIDATE, row_roles, spiking_roles
+
+        fields = self.fields_for(parameters, context, model, source.table, progress)
+        spikes = self.rows_for(
+            model, source, fields, spiking_roles(source.table, progress), progress
+        )
+        if VALIDATE not in set(row_roles(source.table)):
+            return spikes, None
+        return spikes, self.rows_for(model, source, fields, (VALIDATE,), progress)

@@ -13,7 +13,7 @@ from qgis.core import (
 
 from ...plugin.core.progress import Progress
 from ..base import SoilMoistureAlgorithm
-from ..parameters import choice, whole
+from ..parameters import choice, decimal
 from ..translation import tr
 
 METHODS = ("zevenbergen-thorne", "evans", "horn")
@@ -57,7 +57,7 @@ class TerrainCovariates(SoilMoistureAlgorithm):
                 several=True,
             )
         )
-        self.add(whole("SMOOTHING", tr("Smoothing (cells)"), 0, 0), advanced=True)
+        self.add(decimal("SMOOTHING", tr("Smoothing (cells)"), 0.0, 0.0), advanced=True)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Terrain covariates")))
 
     def compute(
@@ -72,7 +72,7 @@ class TerrainCovariates(SoilMoistureAlgorithm):
             output,
             method=self.parameterAsEnumString(parameters, "METHOD", context),
             parameters=self.parameterAsEnumStrings(parameters, "PARAMETERS", context),
-            smoothing=self.parameterAsInt(parameters, "SMOOTHING", context),
+            smoothing=self.parameterAsDouble(parameters, "SMOOTHING", context),
             progress=progress,
         )
         return {"OUTPUT": str(output)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingOutputNumber
 
-from ...plugin.core.progress import Progress
+from ...plugin.core.progress import Progress, RecordingProgress
 from ..base import SoilMoistureAlgorithm
 from ..parameters import (
     CSV_FILTER,
@@ -68,4 +68,83 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        raise NotImplementedError
+        from dataclasses import replace
+
+        from ...plugin.core.evaluation.metrics import find_row, write_metrics
+        from ...plugin.core.evaluation.result_metrics import training_metrics
+        from ...plugin.core.evaluation.training_report import training_report
+        from ...plugin.core.models.modelfile import save_model
+        from ...plugin.core.models.training import train_model
+
+        heard = RecordingProgress(progress)
+        rows, settings = self._read_input(parameters, context, heard)
+        result = train_model(rows, settings, heard.part(0.1, 0.8))
+        metrics = training_metrics(result)
+        result = replace(result, model=replace(result.model, metrics=tuple(metrics)))
+        outputs: dict[str, Any] = {}
+        report = self.destination(parameters, "REPORT", context)
+        if report:
+            last = heard.part(0.8, 1.0)
+            training_report(result, report, warnings=heard.warnings, progress=last)
+            outputs["REPORT"] = str(report)
+        table = self.destination(parameters, "METRICS", context)
+        if table:
+            write_metrics(metrics, table)
+            outputs["METRICS"] = str(table)
+        output = self.destination(parameters, "OUTPUT", context)
+        embed = self.parameterAsBoolean(parameters, "EMBED_TRAINING", context)
+        save_model(result.model, output, embed_training=embed)
+        overall = find_row(metrics, "overall", "model") or {}
+        numbers = {"RMSE": overall.get("rmse"), "R2": overall.get("r2")}
+        known = {name: value for name, value in numbers.items() if value is not None}
+        return {**outputs, "OUTPUT": str(output), **known}
+
+    def _read_input(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
+    ) -> tuple[Any, Any]:
+        """Return training rows and settings."""
+        from ...plugin.core.models.heldout import ForestSettings
+        from ...plugin.core.models.training import TrainSettings
+        from ...plugin.core.stations.rows import training_rows
+
+        source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.1))
+        fields = self.read_fields(parameters, context)
+        rows = training_rows(
+            source.table,
+            target=fields.target,
+            station=fields.station,
+            covariates=self.fields(parameters, "COVARIATES", context),
+            groups=fields.groups,
+            weight_field=self.text(parameters, "WEIGHT_FIELD", context),
+            roles=("train",),
+            exclude_fields=source.keys.primary_key,
+            text_numbers=source.keys.from_csv,
+            progress=progress,
+        )
+        forest = ForestSettings(
+            method=self.parameterAsEnumString(parameters, "METHOD", context),
+            trees=self.parameterAsInt(parameters, "TREES", context),
+            min_leaf=self.parameterAsInt(parameters, "MIN_LEAF", context),
+            max_features=self.parameterAsDouble(parameters, "MAX_FEATURES", context),
+            seed=self.read_seed(parameters, context),
+            threads=self.threads(context),
+        )
+        inputs = {"table": source.name}
+        known: dict[str, tuple[str, str]] = {}
+        described = self.file(parameters, "COVARIATE_TABLE", context)
+        if described:
+            from ...plugin.core.covariates.table import read_table
+
+            known = {row.covariate: (row.group, row.units) for row in read_table(described).rows}
+            inputs["covariate_table"] = described.name
+        return rows, TrainSettings(
+            forest=forest,
+            tune=self.parameterAsBoolean(parameters, "TUNE", context),
+            folds=self.parameterAsInt(parameters, "FOLDS", context),
+            calibrate=self.parameterAsBoolean(parameters, "CALIBRATE", context),
+            target=fields.target,
+            station_field=fields.station,
+            class_fields=fields.groups,
+            covariate_info=known,
+            inputs=inputs,
+        )

@@ -6,13 +6,12 @@ from typing import Any
 
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterFeatureSink
 
-from ...plugin.core.progress import Progress
+from ...plugin.core.progress import Progress, RecordingProgress
 from ..base import SoilMoistureAlgorithm
 from ..parameters import (
     CSV_FILTER,
     HTML_FILTER,
-    ModelParameter,
-    TableParameters,
+    ModelTableParameters,
     field,
     file_output,
     line,
@@ -20,7 +19,7 @@ from ..parameters import (
 from ..translation import tr
 
 
-class Validate(TableParameters, ModelParameter, SoilMoistureAlgorithm):
+class Validate(ModelTableParameters, SoilMoistureAlgorithm):
     """Model + training table → report, metrics and residuals."""
 
     ID = "validate"
@@ -53,4 +52,37 @@ class Validate(TableParameters, ModelParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        raise NotImplementedError
+        from ...plugin.core.evaluation.metrics import write_metrics
+        from ...plugin.core.evaluation.result_metrics import validation_metrics
+        from ...plugin.core.evaluation.validation import residual_table, validate_model
+        from ...plugin.core.evaluation.validation_report import validation_report
+
+        heard = RecordingProgress(progress)
+        model = self.read_model(parameters, context)
+        source = self.table(parameters, "INPUT", context, heard.part(0.0, 0.2))
+        role = self.text(parameters, "ROLE", context)
+        fields = self.fields_for(parameters, context, model, source.table, heard)
+        rows = self.rows_for(model, source, fields, (role,) if role else None, heard)
+        baseline = self.text(parameters, "BASELINE", context)
+        result = validate_model(
+            model,
+            rows,
+            baseline=source.table.numeric(baseline)[rows.row] if baseline else None,
+            baseline_name=baseline or "baseline",
+            progress=heard.part(0.2, 0.8),
+        )
+        outputs: dict[str, Any] = {}
+        report = self.destination(parameters, "REPORT", context)
+        if report:
+            validation_report(result, report, warnings=heard.warnings)
+            outputs["REPORT"] = str(report)
+        table = self.destination(parameters, "METRICS", context)
+        if table:
+            write_metrics(validation_metrics(result), table)
+            outputs["METRICS"] = str(table)
+        residuals = residual_table(result)
+        last = heard.part(0.8, 1.0)
+        return {
+            **outputs,
+            **self.write(parameters, "RESIDUALS", context, residuals, source.types, last),
+        }
