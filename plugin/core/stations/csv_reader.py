@@ -253,8 +253,8 @@ def _find_delimiter(text: str, name: str) -> str:
     best, best_score = "", 0
     for delimiter in DELIMITERS:
         widths = Counter(len(cells) for _, cells in _rows("\n".join(lines), delimiter, name))
-        width, count = max(widths.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
-        if width > 1 and count > best_score:
+        count = max((count for width, count in widths.items() if width > 1), default=0)
+        if count > best_score:
             best, best_score = delimiter, count
     if not best:
         raise InputError(
