@@ -23,7 +23,12 @@ _FONT = 9
 _DEGREE = 111_320.0
 
 
-def scatter_figure(observed: np.ndarray, predicted: np.ndarray, label: str = "") -> Figure:
+def scatter_figure(
+    observed: np.ndarray,
+    predicted: np.ndarray,
+    label: str = "",
+    limits: tuple[float, float] | None = None,
+) -> Figure:
     """Predicted against measured moisture, with the 1:1 line.
 
     Parameters
@@ -32,11 +37,13 @@ def scatter_figure(observed: np.ndarray, predicted: np.ndarray, label: str = "")
         m³ m⁻³; rows where either is not finite are left out.
     label : str
         What predicted, for the axis.
+    limits : (float, float), optional
+        Ends of both axes; figures to be compared share them.
     """
     kept = np.isfinite(observed) & np.isfinite(predicted)
     o, p = observed[kept], predicted[kept]
     figure, axes = _new_figure(4.2, 4.0)
-    low, high = _limits(np.concatenate([o, p]))
+    low, high = limits or moisture_limits(o, p)
     if o.size > MANY_POINTS:
         hexagons = axes.hexbin(
             p, o, gridsize=45, extent=(low, high, low, high), bins="log", cmap="viridis", mincnt=1
@@ -95,12 +102,20 @@ def residual_map(
     )
     _colour_bar(figure, points, axes, "predicted − measured (m³ m⁻³)")
     if len(names) > 0 and int(kept.sum()) <= 15:
-        for name, east, north in zip(np.asarray(names, object)[kept], x[kept], y[kept]):
-            axes.annotate(
-                plain_text(name), (east, north), xytext=(4, 4), textcoords="offset points", size=6
-            )
+        _name_stations(axes, np.asarray(names, object)[kept], x[kept], y[kept])
     _frame_map(axes, x[kept], y[kept], crs)
     return figure
+
+
+def moisture_limits(*arrays: np.ndarray) -> tuple[float, float]:
+    """Return the ends of an axis that holds all values of `arrays`."""
+    values = np.concatenate(arrays)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 0.5
+    low, high = float(values.min()), float(values.max())
+    margin = max(0.01, 0.04 * (high - low))
+    return max(0.0, low - margin) if low >= 0 else low - margin, high + margin
 
 
 def widest_error(residual: np.ndarray) -> float:
@@ -134,12 +149,18 @@ def coverage_figure(levels: Sequence[float], series: Mapping[str, Sequence[float
 
 
 def width_figure(levels: Sequence[float], series: Mapping[str, Sequence[float]]) -> Figure:
-    """Mean width of the prediction intervals against their nominal coverage."""
+    """Mean width of the prediction intervals against their nominal coverage.
+
+    The axis ends soon above the 95 % intervals: a line that leaves the figure leads to intervals
+    without a finite margin.
+    """
     figure, axes = _new_figure(4.0, 3.8)
     for place, (name, values) in enumerate(series.items()):
         _line(axes, levels, np.asarray(values, float), name, place)
     axes.set_xlim(100 * min(levels) - 5, 102)
-    axes.set_ylim(bottom=0)
+    usual = [w for values in series.values() for c, w in zip(levels, values) if c <= 0.95]
+    widest = max(max(values) for values in series.values())
+    axes.set_ylim(0, min(1.08 * widest, 1.7 * max(usual)))
     axes.set_xlabel("nominal coverage (%)")
     axes.set_ylabel("mean width (m³ m⁻³)")
     axes.legend(frameon=False, loc="upper left", fontsize=_FONT - 1)
@@ -275,14 +296,6 @@ def _line(axes: Any, levels: Sequence[float], values: np.ndarray, name: str, pla
     )
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    if not values.size:
-        return 0.0, 0.5
-    low, high = float(values.min()), float(values.max())
-    margin = max(0.01, 0.04 * (high - low))
-    return max(0.0, low - margin) if low >= 0 else low - margin, high + margin
-
-
 def _dot_size(n: int) -> float:
     return 24.0 if n <= 100 else 14.0 if n <= 500 else 7.0
 
@@ -309,6 +322,19 @@ def _frame_map(axes: Any, x: np.ndarray, y: np.ndarray, crs: str) -> None:
     width = 2 * reach[0] * east
     if width > 0.1:
         _scale_bar(axes, width)
+
+
+def _name_stations(axes: Any, names: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
+    """Write names beside the dots, less those that another name would cover."""
+    near = 0.05 * max(float(np.ptp(x)), float(np.ptp(y)))
+    written: list[int] = []
+    for i, name in enumerate(names):
+        if any(abs(x[i] - x[j]) < 2 * near and abs(y[i] - y[j]) < near for j in written):
+            continue
+        written.append(i)
+        axes.annotate(
+            plain_text(name), (x[i], y[i]), xytext=(4, 4), textcoords="offset points", size=6
+        )
 
 
 def _north_arrow(axes: Any) -> None:

@@ -47,7 +47,9 @@ def station_coverage(held: HeldOut, level: float = 0.9) -> float | None:
     return float(np.mean([inside[station == name].mean() for name in np.unique(station)]))
 
 
-def coverage_part(held: HeldOut, what: str, *, raw: bool = True) -> Html:
+def coverage_part(
+    held: HeldOut, what: str, *, raw: bool = True, earlier: HeldOut | None = None
+) -> Html:
     """Return nominal against observed coverage with widths, before and after calibration.
 
     Parameters
@@ -57,12 +59,16 @@ def coverage_part(held: HeldOut, what: str, *, raw: bool = True) -> Html:
         Which predictions these are.
     raw : bool
         Whether there are uncalibrated intervals (a forest without quantiles has none).
+    earlier : HeldOut, optional
+        The same rows predicted before spiking, whose calibrated intervals stand beside.
     """
     series: dict[str, tuple[list[float], list[float]]] = {}
     if raw:
         series["before calibration"] = coverage(held, calibrated=False)
     if held.calibrated is not None:
         series["after calibration"] = coverage(held, calibrated=True)
+    if earlier is not None and earlier.calibrated is not None:
+        series["before spiking"] = coverage(earlier, calibrated=True)
     if not series:
         return paragraph("The model has no prediction intervals: it was not calibrated.")
     rows = [
@@ -84,7 +90,8 @@ def coverage_part(held: HeldOut, what: str, *, raw: bool = True) -> Html:
             ),
             picture(
                 width_figure(LEVELS, {name: value[1] for name, value in series.items()}),
-                f"Mean width of the intervals, {what}.",
+                f"Mean width of the intervals, {what}. A line that leaves the figure: too few "
+                "stations for a finite interval.",
                 f"Width of the prediction intervals, {what}",
             ),
         ),

@@ -57,8 +57,8 @@ def score(
     station : ndarray of object, shape (n,), optional
         Station of each row; without it all rows are one station.
     date : ndarray of datetime64[D], shape (n,), optional
-        Days of the rows. Where all rows are of one day, `r` and `slope` are left empty: they
-        would describe differences between points, not the course of moisture.
+        Days of the rows. Where all are of one station and one day, `r` and `slope` are left empty:
+        they would describe differences between points, not the course of moisture.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def score(
         return result
     result.update(_error_scores(o, p))
     result["abs_me"] = float(np.mean(np.abs(_group_means(p - o, units))))
-    if not _visited_once(days):
+    if result["stations"] > 1 or not _visited_once(days):
         result.update(_association(o, p))
     if lower is not None and upper is not None:
         low, high = np.asarray(lower, float)[used], np.asarray(upper, float)[used]
@@ -246,8 +246,6 @@ def _line(
     mask: np.ndarray,
 ) -> Row:
     part = {name: None if v is None else np.asarray(v)[mask] for name, v in columns.items()}
-    if scope != "station":
-        part["date"] = None
     observed, predicted = part.pop("observed"), part.pop("predicted")
     if observed is None or predicted is None:
         raise InputError("Scores need measured and predicted values.")

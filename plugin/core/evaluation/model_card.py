@@ -18,6 +18,7 @@ from .report import (
     facts,
     folded,
     gallery,
+    moment,
     number,
     page,
     paragraph,
@@ -57,7 +58,7 @@ def model_card(model: Model, path: Path, *, name: str = "") -> None:
     html = page(
         f"Model card: {name}" if name else "Model card",
         f"Soil moisture model made by {model.provenance.get('program', 'an unknown program')} "
-        f"{model.provenance.get('version', '')}, {model.provenance.get('created', '')}",
+        f"{model.provenance.get('version', '')}, {moment(model.provenance.get('created', ''))}",
         _tiles(metrics),
         section("What it is", facts([*model_facts(model), *_forest_facts(model)])),
         section("What to use it for, and what not", bullets(_uses(model))),
@@ -103,9 +104,10 @@ def _forest_facts(model: Model) -> list[tuple[str, str]]:
 
 def _uses(model: Model) -> list[str]:
     """Return what the model is good for, in sentences."""
+    depth = f", {depth_text(model.depth)}," if model.depth else ""
     texts = [
-        f"It predicts volumetric soil moisture ({UNIT}), {depth_text(model.depth)}, from "
-        f"{len(model.covariates)} covariates of the same names and units as below.",
+        f"It predicts volumetric soil moisture ({UNIT}){depth} from {len(model.covariates)} "
+        "covariates, of the same names and units as below.",
     ]
     if model.period:
         texts.append(

@@ -32,7 +32,7 @@ def to_html(value: Any) -> Html:
     """Return `value` as HTML, escaped unless it is :class:`Html`; None is a dash."""
     if isinstance(value, Html):
         return value
-    return Html(MISSING if value is None or value == "" else escape(str(value)))
+    return Html(MISSING if value is None else escape(str(value)))
 
 
 def join(*parts: Any) -> Html:
@@ -66,7 +66,7 @@ def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str
 def percent(share: float | None, digits: int = 0) -> str:
     """Return a share of 1 as a percentage, a dash for None and NaN."""
     text = number(None if share is None else 100 * share, digits)
-    return text if text == MISSING else f"{text} %"
+    return text if text == MISSING else f"{text}\u202f%"
 
 
 def count(value: float | None) -> str:
@@ -79,6 +79,11 @@ def general(value: float | None) -> str:
     if value is None or value != value:
         return MISSING
     return f"{value:.4g}".replace("-", _MINUS)
+
+
+def moment(iso: str) -> str:
+    """Return an ISO time stamp as a reader writes it: '2021-05-01 09:30 UTC'."""
+    return iso[:16].replace("T", " ") + " UTC" if iso.endswith("+00:00") else iso
 
 
 def plural(n: int, noun: str, many: str = "") -> str:
@@ -142,6 +147,7 @@ def table(
     caption: str = "",
     text_columns: int = 1,
     marked: Iterable[int] = (),
+    starts: Iterable[int] | None = None,
 ) -> Html:
     """Return a table; nothing where there are no rows.
 
@@ -154,18 +160,24 @@ def table(
         Columns from the left that hold text; the others are numbers, set right.
     marked : iterable of int
         Rows that stand out.
+    starts : iterable of int, optional
+        Rows that begin a group, set apart by a line; without it each row has one.
     """
     listed, chosen = list(rows), set(marked)
+    first = None if starts is None else set(starts)
     if not listed:
         return Html("")
     head = "".join(_cell("th", name, i < text_columns) for i, name in enumerate(header))
     lines = []
     for place, row in enumerate(listed):
         cells = "".join(_cell("td", value, i < text_columns) for i, value in enumerate(row))
-        lines.append(f"<tr{_class('marked' if place in chosen else '')}>{cells}</tr>")
+        kinds = ["marked"] if place in chosen else []
+        kinds += ["start"] if first is not None and place in first else []
+        lines.append(f"<tr{_class(' '.join(kinds))}>{cells}</tr>")
     title = f"<caption>{to_html(caption)}</caption>" if caption else ""
+    grouped = _class("" if first is None else "grouped")
     return Html(
-        f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead>'
+        f'<div class="scroll"><table{grouped}>{title}<thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 

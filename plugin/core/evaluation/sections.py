@@ -10,7 +10,7 @@ import numpy as np
 from ..models.heldout import HeldOut
 from ..models.record import Model
 from ..stations.rows import TrainingRows
-from .figures import residual_map, scatter_figure, widest_error
+from .figures import moisture_limits, residual_map, scatter_figure, widest_error
 from .metrics import Row, natural_order
 from .report import (
     UNIT,
@@ -24,6 +24,7 @@ from .report import (
     general,
     heading,
     join,
+    moment,
     number,
     paragraph,
     percent,
@@ -48,11 +49,11 @@ _SCORE_HEADER = (
     "RMSE",
     "ubRMSE",
     "MAE",
+    "inside 90 %",
+    "width 90 %",
     "R²",
     "r",
     "slope",
-    "inside 90 %",
-    "width 90 %",
 )
 _OPEN_STATIONS = 20
 
@@ -77,11 +78,11 @@ def score_cells(row: Row | None) -> list[str]:
         number(row["rmse"]),
         number(row["ubrmse"]),
         number(row["mae"]),
-        number(row["r2"], 2),
-        number(row["r"], 2),
-        number(row["slope"], 2),
         percent(row["picp90"]),
         number(row["width90"]),
+        _r2(row["r2"]),
+        number(row["r"], 2),
+        number(row["slope"], 2),
     ]
 
 
@@ -105,15 +106,19 @@ def score_lines(
         What to call each source; the column is left out where there is one source only.
     """
     listed = list(rows)
-    groups = list(dict.fromkeys(str(row["group"]) for row in listed))
-    ordered = [row for group in groups for row in listed if row["group"] == group]
-    many = len(labels) > 1
-    body = [
-        [shown_group(row), *([labels[row["source"]]] if many else []), *score_cells(row)]
-        for row in ordered
-    ]
-    header = [first, *(["source"] if many else []), *_SCORE_HEADER]
-    return table(header, body, caption=caption, text_columns=2 if many else 1)
+    if len(labels) < 2:
+        body = [[shown_group(row), *score_cells(row)] for row in listed]
+        return table([first, *_SCORE_HEADER], body, caption=caption)
+    groups = dict.fromkeys((row["scope"], row["group"]) for row in listed)
+    body, starts = [], []
+    for group in groups:
+        starts.append(len(body))
+        for row in listed:
+            if (row["scope"], row["group"]) == group:
+                name = shown_group(row) if len(body) == starts[-1] else ""
+                body.append([name, labels[row["source"]], *score_cells(row)])
+    header = [first, "source", *_SCORE_HEADER]
+    return table(header, body, caption=caption, text_columns=2, starts=starts)
 
 
 def shown_group(row: Row) -> str:
@@ -132,16 +137,14 @@ def shown_group(row: Row) -> str:
     return group or whole.get(row["scope"], "")
 
 
-def score_section(rows: Sequence[Row], labels: Mapping[str, str], title: str = "Scores") -> Html:
-    """Return the scores overall and by network, class, season and station."""
-    whole = [r for r in rows if r["scope"] in ("overall", "station_mean", "station_median")]
-    parts = [
-        score_lines(whole, "rows", labels),
-        paragraph(
-            "Mean and median over stations count stations with at least 10 rows on 5 dates.",
-            kind="small",
-        ),
-    ]
+def score_section(
+    rows: Sequence[Row], labels: Mapping[str, str], title: str = "Scores", *, note: bool = True
+) -> Html:
+    """Return the scores overall and by network, class, season and station.
+
+    `note` says whether what the columns mean stands above the tables.
+    """
+    parts = [whole_scores(rows, labels)]
     for scope, name in (("network", "By network"), ("season", "By season")):
         chosen = [row for row in rows if row["scope"] == scope]
         if len({row["group"] for row in chosen}) > 1:
@@ -149,14 +152,26 @@ def score_section(rows: Sequence[Row], labels: Mapping[str, str], title: str = "
     parts.append(class_scores(rows, "class", labels))
     stations = [row for row in rows if row["scope"] == "station"]
     names = {row["group"] for row in stations}
+    lines = len(stations)
     parts.append(
         folded(
             f"By station ({len(names)})",
             score_lines(stations, "station", labels),
-            opened=len(names) <= _OPEN_STATIONS,
+            opened=lines <= _OPEN_STATIONS,
         )
     )
-    return section(title, score_note(), *parts)
+    return section(title, score_note() if note else None, *parts)
+
+
+def whole_scores(rows: Sequence[Row], labels: Mapping[str, str]) -> Html:
+    """Return the scores of all rows, and their mean and median over stations."""
+    over = [r for r in rows if r["scope"] in ("station_mean", "station_median") and r["stations"]]
+    if over:
+        text = "Mean and median over stations count stations with at least 10 rows on 5 dates."
+    else:
+        text = "No station has 10 rows on 5 dates, so there is no mean over stations."
+    overall = [row for row in rows if row["scope"] == "overall"]
+    return join(score_lines([*overall, *over], "rows", labels), paragraph(text, kind="small"))
 
 
 def class_scores(rows: Sequence[Row], scope: str, labels: Mapping[str, str]) -> Html:
@@ -183,19 +198,26 @@ def score_note() -> Html:
     )
 
 
-def fit_figures(held: HeldOut, what: str, *, widest: float | None = None) -> Html:
-    """Return measured against predicted, and the mean error of each station on a map."""
+def scatter(held: HeldOut, what: str, limits: tuple[float, float] | None = None) -> Html:
+    """Return measured against predicted moisture as a figure."""
     rows = held.rows
-    figures = [
-        picture(
-            scatter_figure(rows.y, held.mean),
-            f"Measured against predicted, {what}; {plural(len(rows), 'row')} of "
-            f"{plural(len(set(rows.station)), 'station')}. On the line both agree.",
-            f"Scatter of measured against predicted soil moisture, {what}",
-        ),
-        station_map(held, what, widest=widest),
-    ]
-    return gallery(*[figure for figure in figures if figure])
+    return picture(
+        scatter_figure(rows.y, held.mean, limits=limits),
+        f"Measured against predicted, {what}; {plural(len(rows), 'row')} of "
+        f"{plural(len(set(rows.station)), 'station')}. On the line both agree.",
+        f"Scatter of measured against predicted soil moisture, {what}",
+    )
+
+
+def compared_figures(before: HeldOut, after: HeldOut, what: tuple[str, str]) -> Html:
+    """Return figures of two predictions of the same rows, on the same axes and colours."""
+    widest = widest_error(np.concatenate([station_errors(h)[3] for h in (before, after)]))
+    limits = moisture_limits(before.rows.y, before.mean, after.mean)
+    pairs = tuple(zip((before, after), what))
+    return join(
+        gallery(*[scatter(held, name, limits) for held, name in pairs]),
+        gallery(*[station_map(held, name, widest=widest) for held, name in pairs]),
+    )
 
 
 def station_map(held: HeldOut, what: str, *, widest: float | None = None) -> Html:
@@ -224,11 +246,6 @@ def station_errors(held: HeldOut) -> tuple[list[str], np.ndarray, np.ndarray, np
         ]
     ).reshape(-1, 3)
     return names, means[:, 0], means[:, 1], means[:, 2]
-
-
-def shared_error(*helds: HeldOut) -> float:
-    """Return the end of one colour scale for the station errors of several predictions."""
-    return widest_error(np.concatenate([station_errors(held)[3] for held in helds]))
 
 
 def rows_facts(rows: TrainingRows) -> list[tuple[str, Any]]:
@@ -288,11 +305,11 @@ def covariates_section(model: Model) -> Html:
 def settings_section(model: Model) -> Html:
     """Return hyper-parameters, the steps that made the model, and versions."""
     origin = model.provenance
-    parts: list[Any] = [facts([(_words(k), v) for k, v in model.hyperparameters.items()])]
+    parts: list[Any] = [facts([(_words(k), _shown(v)) for k, v in model.hyperparameters.items()])]
     for place, step in enumerate(origin.get("steps", []), start=1):
         parts += [heading(f"Step {place}: {step.get('algorithm', '')}"), facts(_step_facts(step))]
     names = ("program", "version", "created", "python", "numpy", "scikit_learn")
-    versions = [(_words(name), origin[name]) for name in names if name in origin]
+    versions = [(_words(name), moment(str(origin[name]))) for name in names if name in origin]
     parts += [heading("Versions"), facts(versions)] if versions else []
     return section("Settings and origin", *parts)
 
@@ -313,6 +330,11 @@ def model_facts(model: Model) -> list[tuple[str, Any]]:
     return pairs
 
 
+def _r2(value: float | None) -> str:
+    """Return R², cut off where the group's own spread is next to nothing."""
+    return "< −10" if value is not None and value < -10 else number(value, 2)
+
+
 def _step_facts(step: Mapping[str, Any]) -> list[tuple[str, Any]]:
     pairs = []
     for name, value in step.items():
@@ -321,7 +343,8 @@ def _step_facts(step: Mapping[str, Any]) -> list[tuple[str, Any]]:
         if isinstance(value, Mapping):
             pairs += [(str(k), _shown(v)) for k, v in value.items()]
         else:
-            pairs.append((_words(name), _shown(value)))
+            shown = " to ".join(value) if name == "period" and value else _shown(value)
+            pairs.append((_words(name), shown))
     return pairs
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..models.heldout import HeldOut
 from ..models.spiking import MIN_SPIKES, SpikeResult
 from ..models.verdict import LOCAL_SPIKES
+from ..stations.rows import TrainingRows
 from .figures import change_figure
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
 from .metrics import Row, find_row, natural_order
@@ -41,21 +43,19 @@ from .report import (
 from .result_metrics import heldout_scores, loso_scores
 from .sections import (
     class_scores,
+    compared_figures,
     covariates_section,
-    fit_figures,
     model_facts,
     rows_facts,
     score_lines,
     score_note,
     score_section,
     settings_section,
-    shared_error,
-    station_map,
     warnings_box,
 )
 from .validation import SPIKE_DAYS
 
-LABELS = {"before": "before spiking", "after": "spiked", "local": "local only"}
+LABELS = {"before": "before", "after": "spiked", "local": "local only"}
 
 #: From this many spike stations on a distribution-free local 90 % interval is finite.
 _SURE_SPIKES = 9
@@ -80,7 +80,7 @@ def spiking_report(result: SpikeResult, path: Path, *, warnings: Sequence[str] =
     html = page(
         "Spiking report",
         f"{plural(len(stations), 'local station')} with {plural(len(result.spikes), 'row')} added "
-        f"to a model of {plural(len(result.model.training or ()) - len(result.spikes), 'row')}",
+        f"to a model of {plural(len(_global_rows(result)), 'row')}",
         _verdict_box(result, judged),
         _tiles(result, loso, judged),
         _limits(result),
@@ -91,6 +91,7 @@ def spiking_report(result: SpikeResult, path: Path, *, warnings: Sequence[str] =
         _weight_section(result),
         _interval_section(result),
         section("Local data", facts(rows_facts(result.spikes)), _dates(result)),
+        section("Global data", facts(rows_facts(_global_rows(result)))),
         section("Model", facts(model_facts(result.model))),
         covariates_section(result.model),
         settings_section(result.model),
@@ -133,9 +134,8 @@ def verdict_text(result: SpikeResult) -> list[str]:
             f"may do better is only judged from {LOCAL_SPIKES} spike stations on."
         )
     else:
-        texts.append(
-            f"A model of the local readings alone is no better there ({number(local)} {UNIT})."
-        )
+        than = "is not clearly better" if local < after else "is no better"
+        texts.append(f"A model of the local readings alone {than} there ({number(local)} {UNIT}).")
     return texts
 
 
@@ -252,22 +252,22 @@ def _loso_section(result: SpikeResult, rows: Sequence[Row]) -> Html:
     series = {"before": result.loso_before, "after": result.loso_after}
     if result.loso_local is not None:
         series["local"] = result.loso_local
-    widest = shared_error(result.loso_before, result.loso_after)
     return section(
         "Spike stations, each left out in turn",
         paragraph(
             "For each spike station the model was spiked with the others only, so these are errors "
             "at places without a probe."
         ),
+        score_note(),
         score_lines(whole, "rows", LABELS),
         class_scores(rows, "spike_loso", LABELS),
-        gallery(
-            _change_picture(series, "spike stations left out"),
-            station_map(result.loso_before, "spike stations before spiking", widest=widest),
-            station_map(result.loso_after, "spike stations left out, spiked", widest=widest),
-        ),
         _station_table(series),
-        score_note(),
+        gallery(_change_picture(series, "spike stations left out")),
+        compared_figures(
+            result.loso_before,
+            result.loso_after,
+            ("spike stations before spiking", "spike stations left out, spiked"),
+        ),
     )
 
 
@@ -283,14 +283,16 @@ def _validate_section(result: SpikeResult, rows: Sequence[Row]) -> Html:
     series = {"before": result.validate_before, "after": result.validate_after}
     if result.validate_local is not None:
         series["local"] = result.validate_local
-    widest = shared_error(result.validate_before, result.validate_after)
     return join(
-        score_section(rows, LABELS, "Validate stations"),
+        score_section(rows, LABELS, "Validate stations", note=result.loso_after is None),
         section(
             "Validate stations in pictures",
             gallery(_change_picture(series, "validate stations")),
-            fit_figures(result.validate_before, "before spiking", widest=widest),
-            fit_figures(result.validate_after, "spiked", widest=widest),
+            compared_figures(
+                result.validate_before,
+                result.validate_after,
+                ("validate stations before spiking", "validate stations, spiked"),
+            ),
         ),
     )
 
@@ -312,7 +314,7 @@ def _change_picture(series: Mapping[str, HeldOut], what: str) -> Html:
 def _station_table(series: Mapping[str, HeldOut]) -> Html:
     columns: list[Mapping[str, float]] = []
     header = ["station", "n"]
-    for title, values in ((f"ME ({UNIT}), ", _signed_bias), (f"RMSE ({UNIT}), ", _station_rmse)):
+    for title, values in (("ME ", _signed_bias), ("RMSE ", _station_rmse)):
         for key, held in series.items():
             header.append(title + LABELS[key])
             columns.append(values(held))
@@ -325,7 +327,11 @@ def _station_table(series: Mapping[str, HeldOut]) -> Html:
             for i, column in enumerate(columns)
         ]
         rows.append([name, count(int((stations == name).sum())), *cells])
-    return folded(f"By station ({len(names)})", table(header, rows), opened=len(names) <= 20)
+    return folded(
+        f"By station ({len(names)})",
+        table(header, rows, caption=f"ME and RMSE in {UNIT}"),
+        opened=len(names) <= 20,
+    )
 
 
 def _test_section(result: SpikeResult) -> Html:
@@ -401,10 +407,20 @@ def _interval_section(result: SpikeResult) -> Html:
     raw = result.model.forest.has_distribution
     parts: list[Any] = [paragraph(POINT_NOTE)]
     sides = (
-        ("Spike stations, each left out in turn", "spike stations left out", result.loso_after),
-        ("Validate stations", "validate stations", result.validate_after),
+        (
+            "Spike stations, each left out in turn",
+            "spike stations left out",
+            result.loso_before,
+            result.loso_after,
+        ),
+        (
+            "Validate stations",
+            "validate stations",
+            result.validate_before,
+            result.validate_after,
+        ),
     )
-    for title, what, held in sides:
+    for title, what, earlier, held in sides:
         if held is None:
             continue
         share = station_coverage(held)
@@ -414,10 +430,17 @@ def _interval_section(result: SpikeResult) -> Html:
         parts += [
             heading(title),
             paragraph(note) if note else None,
-            coverage_part(held, f"{what}, spiked model", raw=raw),
+            coverage_part(held, f"{what}, spiked model", raw=raw, earlier=earlier),
         ]
     parts += [heading("Margins"), margins_table(result.model.calibration)]
     return section("Prediction intervals", *parts)
+
+
+def _global_rows(result: SpikeResult) -> TrainingRows:
+    training, local = result.model.training, result.model.local
+    if training is None or local is None:
+        raise InputError("A spiking report needs the training rows of the spiked model.")
+    return training.take(~local)
 
 
 def _dates(result: SpikeResult) -> Html:

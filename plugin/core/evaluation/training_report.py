@@ -27,6 +27,7 @@ from .report import (
     facts,
     gallery,
     heading,
+    moment,
     number,
     page,
     paragraph,
@@ -41,13 +42,15 @@ from .report import (
 from .result_metrics import heldout_scores, training_metrics
 from .sections import (
     covariates_section,
-    fit_figures,
     model_facts,
     rows_facts,
+    scatter,
     score_lines,
     score_section,
     settings_section,
+    station_map,
     warnings_box,
+    whole_scores,
 )
 
 
@@ -82,15 +85,22 @@ def training_report(
         "Training report",
         f"Soil moisture model of {plural(len(result.station), 'row')}; made by "
         f"{model.provenance.get('program', '')} {model.provenance.get('version', '')}, "
-        f"{model.provenance.get('created', '')}",
+        f"{moment(model.provenance.get('created', ''))}",
         _summary(result, overall or {}),
         warnings_box(warnings),
-        section("Data", facts(model_facts(model)), facts(rows_facts(result.station.rows))),
+        section("Data", facts(rows_facts(result.station.rows))),
         score_section(rows, {"model": "model"}, "Skill at stations not seen"),
         _network_part(result),
-        section("Measured against predicted", fit_figures(result.station, "stations not seen")),
+        section(
+            "Measured against predicted",
+            gallery(
+                scatter(result.station, "stations not seen"),
+                station_map(result.station, "stations not seen"),
+            ),
+        ),
         _interval_section(result),
         _importance_section(result, importances),
+        section("Model", facts(model_facts(model))),
         covariates_section(model),
         _tuning_section(result),
         settings_section(model),
@@ -159,7 +169,6 @@ def _network_part(result: TrainResult) -> Html:
             ),
         )
     rows = heldout_scores(result.network, "model")
-    chosen = [row for row in rows if row["scope"] in ("overall", "station_mean", "station_median")]
     networks = [row for row in rows if row["scope"] == "network"]
     return section(
         "Skill in networks not seen",
@@ -167,7 +176,7 @@ def _network_part(result: TrainResult) -> Html:
             "Each network was predicted by a forest grown on the other networks: this is what to "
             "expect of an unspiked map of a new field."
         ),
-        score_lines(chosen, "rows", {"model": "model"}),
+        whole_scores(rows, {"model": "model"}),
         score_lines(networks, "network left out", {"model": "model"}),
     )
 

@@ -34,13 +34,14 @@ from .report import (
 from .result_metrics import validation_metrics
 from .sections import (
     covariates_section,
-    fit_figures,
     model_facts,
     rows_facts,
+    scatter,
     score_cells,
     score_header,
     score_section,
     settings_section,
+    station_map,
     warnings_box,
 )
 from .validation import ValidationResult
@@ -74,8 +75,11 @@ def validation_report(
         score_section(rows, labels),
         section(
             "Measured against predicted",
-            fit_figures(result.held, "model"),
-            _baseline_picture(result),
+            gallery(
+                scatter(result.held, "model"),
+                _baseline_picture(result),
+                station_map(result.held, "model"),
+            ),
         ),
         _interval_section(result),
         section("Model", facts(model_facts(result.model))),
@@ -97,7 +101,12 @@ def _summary(result: ValidationResult, overall: Row) -> Html:
     if overall["picp90"] is not None:
         width = f"width {number(overall['width90'])} {UNIT}"
         items.append(("Inside the 90 % interval", percent(overall["picp90"]), width))
-    return Html(tiles(items))
+    said = paragraph(
+        f"At {stations} the model is off by {number(overall['rmse'])} {UNIT} (RMSE), with a bias "
+        f"of {number(overall['me'], signed=True)} {UNIT}.",
+        kind="lead",
+    )
+    return Html(said + tiles(items))
 
 
 def _baseline_section(result: ValidationResult) -> Html:
@@ -156,12 +165,10 @@ def _baseline_picture(result: ValidationResult) -> Html:
     if result.baseline is None:
         return Html("")
     shared = int(np.isfinite(result.baseline).sum())
-    return gallery(
-        picture(
-            scatter_figure(result.held.rows.y, result.baseline, result.baseline_name),
-            f"Measured against {result.baseline_name}; {plural(shared, 'row')}.",
-            f"Scatter of measured soil moisture against {result.baseline_name}",
-        )
+    return picture(
+        scatter_figure(result.held.rows.y, result.baseline, f"by {result.baseline_name}"),
+        f"Measured against {result.baseline_name}; {plural(shared, 'row')}.",
+        f"Scatter of measured soil moisture against {result.baseline_name}",
     )
 
 
