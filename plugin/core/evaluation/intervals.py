@@ -6,6 +6,7 @@ import numpy as np
 
 from ..models.calibration import LEVELS, Calibration
 from ..models.heldout import HeldOut
+from .by_station import station_means
 from .figures import coverage_figure, width_figure
 from .report import (
     UNIT,
@@ -42,9 +43,8 @@ def station_coverage(held: HeldOut, level: float = 0.9) -> float | None:
     if held.calibrated is None:
         return None
     low, high = held.bounds(level)
-    inside = (low <= held.rows.y) & (held.rows.y <= high)
-    station = held.rows.station.astype(str)
-    return float(np.mean([inside[station == name].mean() for name in np.unique(station)]))
+    inside = ((low <= held.rows.y) & (held.rows.y <= high)).astype(float)
+    return float(np.mean(list(station_means(inside, held.rows.station).values())))
 
 
 def coverage_part(
@@ -115,9 +115,9 @@ def margins_table(calibration: Calibration | None) -> Html:
         "network": "station of a new network",
         "spiked": "spiked field",
     }
+    sizes = [margins.at(np.array(LEVELS)) for _, margins in kinds]
     rows = [
-        [percent(level), *[number(margins.values[i]) for _, margins in kinds]]
-        for i, level in enumerate(LEVELS)
+        [percent(level), *[number(size[i]) for size in sizes]] for i, level in enumerate(LEVELS)
     ]
     header = ["interval", *[shown[name] for name, _ in kinds]]
     stations = ", ".join(f"{shown[name]}: {plural(m.stations, 'station')}" for name, m in kinds)

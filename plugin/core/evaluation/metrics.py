@@ -134,28 +134,28 @@ def score_table(
         "date": date,
     }
 
-    def line(scope: str, group: str, mask: np.ndarray) -> Row:
-        return _line(scope, group, source, columns, mask)
+    def line(scope: str, group: str, rows: np.ndarray) -> Row:
+        return _line(scope, group, source, columns, rows)
 
-    rows = [line("overall", "", finite)]
+    found = [line("overall", "", finite)]
     if network is not None:
-        rows += [line("network", name, m) for name, m in _groups(network, finite)]
+        found += [line("network", name, part) for name, part in _groups(network, finite)]
     for field, values in (classes or {}).items():
-        rows += [line("class", f"{field}={name}", m) for name, m in _groups(values, finite)]
+        found += [line("class", f"{field}={name}", part) for name, part in _groups(values, finite)]
     if date is not None:
         named = season_of(date)
-        rows += [
+        found += [
             line("season", name, (named == name) & finite)
             for name in SEASONS
             if bool(np.any((named == name) & finite))
         ]
-    by_station = [line("station", name, m) for name, m in _groups(station, finite)]
+    by_station = [line("station", name, part) for name, part in _groups(station, finite)]
     long = _long_stations(station, date, finite)
-    rows += by_station
+    found += by_station
     chosen = [row for row in by_station if row["group"] in long]
-    rows.append(_summary("station_mean", source, chosen, np.mean))
-    rows.append(_summary("station_median", source, chosen, np.median))
-    return rows
+    found.append(_summary("station_mean", source, chosen, np.mean))
+    found.append(_summary("station_median", source, chosen, np.median))
+    return found
 
 
 def scope_table(
@@ -186,8 +186,8 @@ def scope_table(
     rows = [_line(scope, "", source, columns, finite)]
     for field, values in (classes or {}).items():
         rows += [
-            _line(scope, f"{field}={name}", source, columns, mask)
-            for name, mask in _groups(values, finite)
+            _line(scope, f"{field}={name}", source, columns, part)
+            for name, part in _groups(values, finite)
         ]
     return rows
 
@@ -243,9 +243,9 @@ def _line(
     group: str,
     source: str,
     columns: Mapping[str, np.ndarray | None],
-    mask: np.ndarray,
+    rows: np.ndarray,
 ) -> Row:
-    part = {name: None if v is None else np.asarray(v)[mask] for name, v in columns.items()}
+    part = {name: None if v is None else np.asarray(v)[rows] for name, v in columns.items()}
     observed, predicted = part.pop("observed"), part.pop("predicted")
     if observed is None or predicted is None:
         raise InputError("Scores need measured and predicted values.")
@@ -303,10 +303,13 @@ def _group_means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def _groups(values: np.ndarray, used: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    text = np.asarray(values, dtype=object)
-    names = natural_order({str(v) for v in text[used].tolist() if v not in ("", None)})
-    listed = np.asarray([str(v) for v in text.tolist()], dtype=object)
-    return [(name, used & (listed == name)) for name in names]
+    """Return name and row numbers of each group among the rows used, in natural order."""
+    rows: dict[str, list[int]] = {}
+    texts = np.asarray(values, dtype=object)
+    for row in np.flatnonzero(used).tolist():
+        if texts[row] not in ("", None):
+            rows.setdefault(str(texts[row]), []).append(row)
+    return [(name, np.array(rows[name])) for name in natural_order(rows)]
 
 
 def _long_stations(station: np.ndarray, date: np.ndarray | None, used: np.ndarray) -> set[str]:
@@ -316,8 +319,8 @@ def _long_stations(station: np.ndarray, date: np.ndarray | None, used: np.ndarra
     known = used & ~np.isnat(days)
     return {
         name
-        for name, mask in _groups(station, known)
-        if int(mask.sum()) >= STATION_ROWS and np.unique(days[mask]).size >= STATION_DATES
+        for name, rows in _groups(station, known)
+        if rows.size >= STATION_ROWS and np.unique(days[rows]).size >= STATION_DATES
     }
 
 

@@ -9,7 +9,7 @@ from ..models.record import Model
 from .figures import importance_figure
 from .importance import by_importance, impurity_importance
 from .intervals import POINT_NOTE, margins_table
-from .metrics import Row, find_row
+from .metrics import COLUMNS, SCOPES, Row, find_row
 from .report import (
     UNIT,
     Html,
@@ -54,11 +54,11 @@ def model_card(model: Model, path: Path, *, name: str = "") -> None:
     name : str
         What the model file is called.
     """
-    metrics = list(model.metrics)
+    metrics = stored_scores(model)
     html = page(
         f"Model card: {name}" if name else "Model card",
         f"Soil moisture model made by {model.provenance.get('program', 'an unknown program')} "
-        f"{model.provenance.get('version', '')}, {moment(model.provenance.get('created', ''))}",
+        f"{model.provenance.get('version', '')}, {moment(str(model.provenance.get('created', '')))}",
         _tiles(metrics),
         section("What it is", facts([*model_facts(model), *_forest_facts(model)])),
         section("What to use it for, and what not", bullets(_uses(model))),
@@ -73,6 +73,26 @@ def model_card(model: Model, path: Path, *, name: str = "") -> None:
     write_page(html, path)
 
 
+def stored_scores(model: Model) -> list[Row]:
+    """Return the scores in a model, those of another version filled up, what is none left out."""
+    numbers = [name for name in COLUMNS if name not in ("scope", "group", "source")]
+    rows = []
+    for stored in model.metrics:
+        named = {key: stored.get(key) for key in ("scope", "group", "source")}
+        values = {name: _stored_number(stored.get(name)) for name in numbers}
+        texts = all(isinstance(text, str) for text in named.values())
+        if texts and named["scope"] in SCOPES and values["n"] is not None:
+            values["stations"] = values["stations"] or 0
+            rows.append({**named, **values})
+    return rows
+
+
+def _stored_number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value
+
+
 def _tiles(metrics: Sequence[Row]) -> Html:
     for scope, source, where in (
         ("overall", "after", "validate stations, spiked"),
@@ -80,14 +100,14 @@ def _tiles(metrics: Sequence[Row]) -> Html:
         ("overall", "model", "stations not seen"),
     ):
         row = find_row(metrics, scope, source)
-        if row is None or row.get("rmse") is None:
+        if row is None or row["rmse"] is None:
             continue
         rests = f"{where}, n = {count(row['n'])}"
         items = [
             ("RMSE", number(row["rmse"]), f"{UNIT}; {rests}"),
             ("Bias (ME)", number(row["me"], signed=True), UNIT),
         ]
-        if row.get("picp90") is not None:
+        if row["picp90"] is not None:
             width = f"width {number(row['width90'])} {UNIT}"
             items.append(("Inside the 90 % interval", percent(row["picp90"]), width))
         return tiles(items)

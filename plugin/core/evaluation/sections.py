@@ -10,6 +10,7 @@ import numpy as np
 from ..models.heldout import HeldOut
 from ..models.record import Model
 from ..stations.rows import TrainingRows
+from .by_station import station_means
 from .figures import moisture_limits, residual_map, scatter_figure, widest_error
 from .metrics import Row, natural_order
 from .report import (
@@ -116,7 +117,7 @@ def score_lines(
         for row in listed:
             if (row["scope"], row["group"]) == group:
                 name = shown_group(row) if len(body) == starts[-1] else ""
-                body.append([name, labels[row["source"]], *score_cells(row)])
+                body.append([name, labels.get(row["source"], row["source"]), *score_cells(row)])
     header = [first, "source", *_SCORE_HEADER]
     return table(header, body, caption=caption, text_columns=2, starts=starts)
 
@@ -239,13 +240,9 @@ def station_errors(held: HeldOut) -> tuple[list[str], np.ndarray, np.ndarray, np
     rows = held.rows
     names = natural_order(set(rows.station.astype(str).tolist()))
     columns = [rows.x, rows.y_coord, held.mean - rows.y]
-    means = np.array(
-        [
-            [float(np.mean(column[rows.station.astype(str) == name])) for column in columns]
-            for name in names
-        ]
-    ).reshape(-1, 3)
-    return names, means[:, 0], means[:, 1], means[:, 2]
+    means = [station_means(column, rows.station) for column in columns]
+    x, y, error = (np.array([mean[name] for name in names]) for mean in means)
+    return names, x, y, error
 
 
 def rows_facts(rows: TrainingRows) -> list[tuple[str, Any]]:
@@ -306,7 +303,9 @@ def settings_section(model: Model) -> Html:
     """Return hyper-parameters, the steps that made the model, and versions."""
     origin = model.provenance
     parts: list[Any] = [facts([(_words(k), _shown(v)) for k, v in model.hyperparameters.items()])]
-    for place, step in enumerate(origin.get("steps", []), start=1):
+    listed = origin.get("steps", [])
+    steps = [s for s in listed if isinstance(s, Mapping)] if isinstance(listed, list) else []
+    for place, step in enumerate(steps, start=1):
         parts += [heading(f"Step {place}: {step.get('algorithm', '')}"), facts(_step_facts(step))]
     names = ("program", "version", "created", "python", "numpy", "scikit_learn")
     versions = [(_words(name), moment(str(origin[name]))) for name in names if name in origin]
@@ -343,7 +342,9 @@ def _step_facts(step: Mapping[str, Any]) -> list[tuple[str, Any]]:
         if isinstance(value, Mapping):
             pairs += [(str(k), _shown(v)) for k, v in value.items()]
         else:
-            shown = " to ".join(value) if name == "period" and value else _shown(value)
+            shown = _shown(value)
+            if name == "period" and shown:
+                shown = shown.replace(", ", " to ")
             pairs.append((_words(name), shown))
     return pairs
 

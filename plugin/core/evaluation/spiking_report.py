@@ -11,12 +11,12 @@ import numpy as np
 from ..errors import InputError
 from ..models.heldout import HeldOut
 from ..models.spiking import MIN_SPIKES, SpikeResult
-from ..models.verdict import LOCAL_SPIKES
 from ..stations.rows import TrainingRows
+from .by_station import held_bias, held_rmse, score_changes
 from .figures import change_figure
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
 from .metrics import Row, find_row, natural_order
-from .paired import FEWEST_STATIONS, PairedTest, paired_tests
+from .paired import FEWEST_STATIONS
 from .report import (
     UNIT,
     Html,
@@ -53,6 +53,7 @@ from .sections import (
     settings_section,
     warnings_box,
 )
+from .spiking_verdict import spike_stations, validation_text, verdict_text
 from .validation import SPIKE_DAYS
 
 LABELS = {"before": "before", "after": "spiked", "local": "local only"}
@@ -76,11 +77,11 @@ def spiking_report(result: SpikeResult, path: Path, *, warnings: Sequence[str] =
     judged = _scored(
         result.validate_before, result.validate_after, result.validate_local, heldout_scores
     )
-    stations = _stations(result.spikes.station)
     html = page(
         "Spiking report",
-        f"{plural(len(stations), 'local station')} with {plural(len(result.spikes), 'row')} added "
-        f"to a model of {plural(len(_global_rows(result)), 'row')}",
+        f"{plural(spike_stations(result), 'local station')} with "
+        f"{plural(len(result.spikes), 'row')} added to a model of "
+        f"{plural(len(_global_rows(result)), 'row')}",
         _verdict_box(result, judged),
         _tiles(result, loso, judged),
         _limits(result),
@@ -99,56 +100,6 @@ def spiking_report(result: SpikeResult, path: Path, *, warnings: Sequence[str] =
     write_page(html, path)
 
 
-def verdict_text(result: SpikeResult) -> list[str]:
-    """Return the verdict in plain words, the most important sentence first."""
-    stations = len(_stations(result.spikes.station))
-    verdict = result.verdict
-    if verdict is None or result.loso_before is None or result.loso_after is None:
-        return [
-            f"With {plural(stations, 'spike station')} it cannot be told whether spiking helps "
-            f"here: at least {MIN_SPIKES} are needed."
-        ]
-    before, after = _balanced(result.loso_before), _balanced(result.loso_after)
-    said = {
-        "helps": "Spiking helps here",
-        "probably": "Spiking probably helps here",
-        "not shown": "It is not shown that spiking helps here",
-    }[verdict.spiking]
-    moved = "falls" if after < before else "rises" if after > before else "stays"
-    texts = [
-        f"{said}: at the {stations} spike stations, each left out in turn, the error (RMSE) "
-        f"{moved} from {number(before)} to {number(after)} {UNIT}."
-    ]
-    if result.loso_local is None:
-        return texts
-    local = _balanced(result.loso_local)
-    if verdict.local_may_do_better:
-        texts.append(
-            f"Local readings alone may do better: {number(local)} {UNIT} with a model of the "
-            "local readings only, against the spiked model's "
-            f"{number(after)}."
-        )
-    elif stations < LOCAL_SPIKES:
-        texts.append(
-            f"A model of the local readings alone errs by {number(local)} {UNIT}; whether it "
-            f"may do better is only judged from {LOCAL_SPIKES} spike stations on."
-        )
-    else:
-        than = "is not clearly better" if local < after else "is no better"
-        texts.append(f"A model of the local readings alone {than} there ({number(local)} {UNIT}).")
-    return texts
-
-
-def spiking_tests(before: HeldOut, after: HeldOut) -> dict[str, tuple[PairedTest, float, float]]:
-    """Return for |ME| and RMSE by station: the test, and the medians before and after."""
-    found = {}
-    for name, values in (("|ME|", _station_bias), ("RMSE", _station_rmse)):
-        old, new = values(before), values(after)
-        medians = float(np.median(list(old.values()))), float(np.median(list(new.values())))
-        found[name] = (paired_tests(old, new), *medians)
-    return found
-
-
 def _scored(
     before: HeldOut | None, after: HeldOut | None, local: HeldOut | None, score: Any
 ) -> list[Row]:
@@ -161,31 +112,10 @@ def _verdict_box(result: SpikeResult, judged: Sequence[Row]) -> Html:
     kinds = {"helps": "good", "probably": "fair", "not shown": "open"}
     kind = kinds[result.verdict.spiking] if result.verdict else "open"
     parts = [paragraph(strong(texts[0]), kind="lead"), *[paragraph(text) for text in texts[1:]]]
-    old, new = find_row(judged, "overall", "before"), find_row(judged, "overall", "after")
-    if old and new:
-        parts.append(paragraph(_judgement(result, judged, old, new)))
+    judgement = validation_text(result, judged)
+    if judgement:
+        parts.append(paragraph(judgement))
     return box(*parts, kind=kind)
-
-
-def _judgement(result: SpikeResult, judged: Sequence[Row], old: Row, new: Row) -> str:
-    local = find_row(judged, "overall", "local")
-    text = (
-        f"At {plural(new['stations'], 'validate station')} that took no part "
-        f"({plural(new['n'], 'row')}) RMSE goes from {number(old['rmse'])} to "
-        f"{number(new['rmse'])} {UNIT}, ME from {number(old['me'], signed=True)} to "
-        f"{number(new['me'], signed=True)}"
-    )
-    if local:
-        text += f"; local readings alone give {number(local['rmse'])}"
-    if result.verdict is None:
-        return text + "."
-    gained = new["rmse"] < old["rmse"]
-    said = result.verdict.spiking != "not shown"
-    if gained == said:
-        return text + ". This bears the verdict out."
-    return (
-        text + ". This does not bear the verdict out: trust these stations more, they are unseen."
-    )
 
 
 def _tiles(result: SpikeResult, loso: Sequence[Row], judged: Sequence[Row]) -> Html:
@@ -215,7 +145,7 @@ def _tiles(result: SpikeResult, loso: Sequence[Row], judged: Sequence[Row]) -> H
 
 
 def _limits(result: SpikeResult) -> Html:
-    stations = len(_stations(result.spikes.station))
+    stations = spike_stations(result)
     parts = [paragraph(POINT_NOTE)]
     if result.model.calibration is None:
         parts.append(paragraph("The model was not calibrated: its intervals are the forest's own."))
@@ -298,10 +228,10 @@ def _validate_section(result: SpikeResult, rows: Sequence[Row]) -> Html:
 
 
 def _change_picture(series: Mapping[str, HeldOut], what: str) -> Html:
-    names = natural_order(_stations(next(iter(series.values())).rows.station))
+    names = natural_order(set(next(iter(series.values())).rows.station.astype(str).tolist()))
     values = {}
     for key, held in series.items():
-        bias = _station_bias(held, signed=True)
+        bias = held_bias(held)
         values[LABELS[key]] = np.array([bias[name] for name in names])
     return picture(
         change_figure(names, values, f"mean error, predicted − measured ({UNIT})"),
@@ -314,7 +244,7 @@ def _change_picture(series: Mapping[str, HeldOut], what: str) -> Html:
 def _station_table(series: Mapping[str, HeldOut]) -> Html:
     columns: list[Mapping[str, float]] = []
     header = ["station", "n"]
-    for title, values in (("ME ", _signed_bias), ("RMSE ", _station_rmse)):
+    for title, values in (("ME ", held_bias), ("RMSE ", held_rmse)):
         for key, held in series.items():
             header.append(title + LABELS[key])
             columns.append(values(held))
@@ -343,15 +273,16 @@ def _test_section(result: SpikeResult) -> Html:
     for where, before, after in pairs:
         if before is None or after is None:
             continue
-        for name, (test, old, new) in spiking_tests(before, after).items():
+        for change in score_changes(before, after):
+            test = change.test
             interval = "–"
             if test.low is not None:
                 low, high = number(test.low, signed=True), number(test.high, signed=True)
                 interval = f"{low} to {high}"
             shift = number(test.shift, signed=True)
             p_value = "–" if test.p is None else "< 0.001" if test.p < 0.001 else number(test.p)
-            cells = [count(test.n), number(old), number(new), shift, interval, p_value]
-            lines.append([where, name, *cells])
+            medians = [number(change.before), number(change.after)]
+            lines.append([where, change.score, count(test.n), *medians, shift, interval, p_value])
     if not lines:
         return Html("")
     header = ["stations", "score", "n", "median before", "median after"]
@@ -459,27 +390,3 @@ def _span(result: SpikeResult) -> str:
     if len(dates) == 1:
         return dates[0]
     return f"{plural(len(dates), 'day')} from {dates[0]} to {dates[-1]}"
-
-
-def _balanced(held: HeldOut) -> float:
-    """RMSE with each station counting alike."""
-    return float(np.sqrt(np.mean(list(held.station_errors().values()))))
-
-
-def _station_rmse(held: HeldOut) -> dict[str, float]:
-    return {name: float(np.sqrt(mse)) for name, mse in held.station_errors().items()}
-
-
-def _station_bias(held: HeldOut, signed: bool = False) -> dict[str, float]:
-    error = held.mean - held.rows.y
-    station = held.rows.station.astype(str)
-    found = {str(name): float(error[station == name].mean()) for name in np.unique(station)}
-    return found if signed else {name: abs(value) for name, value in found.items()}
-
-
-def _signed_bias(held: HeldOut) -> dict[str, float]:
-    return _station_bias(held, signed=True)
-
-
-def _stations(station: np.ndarray) -> list[str]:
-    return sorted(set(station.astype(str).tolist()))

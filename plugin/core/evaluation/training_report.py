@@ -85,7 +85,7 @@ def training_report(
         "Training report",
         f"Soil moisture model of {plural(len(result.station), 'row')}; made by "
         f"{model.provenance.get('program', '')} {model.provenance.get('version', '')}, "
-        f"{moment(model.provenance.get('created', ''))}",
+        f"{moment(str(model.provenance.get('created', '')))}",
         _summary(result, overall or {}),
         warnings_box(warnings),
         section("Data", facts(rows_facts(result.station.rows))),

@@ -78,8 +78,8 @@ def residual_table(result: ValidationResult) -> Table:
     """Return measured, predicted and residual of each row, at its position.
 
     Columns: station, network, date, measured, predicted, residual (predicted − measured), q05,
-    q95 and inside (1 or 0; both empty without calibration), and baseline and baseline_residual
-    where there is one.
+    q95 and inside (1 or 0; all three empty without calibration), the class fields, and baseline
+    and baseline_residual where there is a baseline.
     """
     held = result.held
     rows = held.rows
@@ -96,6 +96,7 @@ def residual_table(result: ValidationResult) -> Table:
         "q95": high,
         "inside": inside,
     }
+    columns.update({name: v for name, v in rows.classes.items() if name not in columns})
     if result.baseline is not None:
         columns["baseline"] = result.baseline
         columns["baseline_residual"] = result.baseline - rows.y

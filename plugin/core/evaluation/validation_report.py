@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .by_station import station_rmse
 from .figures import scatter_figure
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
 from .metrics import Row, find_row, score
@@ -123,7 +124,7 @@ def _baseline_section(result: ValidationResult) -> Html:
         found = score(rows.y[shared], predicted[shared], station=station, **bounds)
         shown = "model" if name == "model" else result.baseline_name
         lines.append([shown, *score_cells(found)])
-        errors[name] = (found["rmse"], _station_rmse(rows.y[shared], predicted[shared], station))
+        errors[name] = (found["rmse"], station_rmse(rows.y[shared], predicted[shared], station))
     (ours, by_ours), (theirs, by_theirs) = errors["model"], errors["baseline"]
     better = "errs less than" if ours < theirs else "does not err less than"
     test = paired_tests(by_theirs, by_ours)
@@ -185,11 +186,3 @@ def _interval_section(result: ValidationResult) -> Html:
         heading("Margins"),
         margins_table(result.model.calibration),
     )
-
-
-def _station_rmse(o: np.ndarray, p: np.ndarray, station: np.ndarray) -> dict[str, float]:
-    names = station.astype(str)
-    return {
-        str(name): float(np.sqrt(np.mean((p[names == name] - o[names == name]) ** 2)))
-        for name in np.unique(names)
-    }
