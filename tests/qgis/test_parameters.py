@@ -1,0 +1,377 @@
+"""Names, types, defaults and settings of the algorithms: what models and scripts rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from qgis.core import (
+    Qgis,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsProject,
+)
+
+TERRAIN = (
+    "elevation slope aspect aspect_sin aspect_cos profile_curvature plan_curvature "
+    "tangential_curvature mean_curvature roughness elevation_range twi"
+).split()
+GRID = {
+    "GRID": ("raster", None, "optional"),
+    "EXTENT": ("extent", None, "optional"),
+    "RESOLUTION": ("number", None, "optional"),
+    "CRS": ("crs", None, "optional"),
+    "MASK": ("source", None, "optional"),
+    "QUANTILES": ("string", "0.05;0.5;0.95", ""),
+    "FALLBACK": ("file", None, "optional"),
+}
+JUDGED = {
+    "MODEL": ("file", None, ""),
+    "INPUT": ("source", None, ""),
+    "TARGET": ("field", None, "optional"),
+    "STATION": ("field", None, "optional"),
+    "GROUPS": ("field", None, "optional"),
+}
+OPTIONAL_TEXT = ("string", None, "optional")
+
+PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
+    "terraincovariates": {
+        "INPUT": ("raster", None, ""),
+        "BAND": ("band", 1, ""),
+        "METHOD": ("enum", "zevenbergen-thorne", ""),
+        "PARAMETERS": ("enum", TERRAIN, ""),
+        "SMOOTHING": ("number", 0, ""),
+        "OUTPUT": ("rasterDestination", None, ""),
+    },
+    "temporalstatistics": {
+        "INPUT": ("multilayer", None, ""),
+        "STATISTICS": ("enum", ["min", "mean", "max", "sd"], ""),
+        "MIN_DATES": ("number", 10, ""),
+        "OUTPUT": ("rasterDestination", None, ""),
+    },
+    "covariatetable": {
+        "STATIC": ("multilayer", None, "optional"),
+        "DYNAMIC": ("multilayer", None, "optional"),
+        "APPEND_TO": ("file", None, "optional"),
+        "TOLERANCE": ("number", 6, ""),
+        "RESAMPLING": ("enum", "bilinear", ""),
+        "GROUPS": OPTIONAL_TEXT,
+        "OUTPUT": ("fileDestination", None, ""),
+    },
+    "importstations": {
+        "INPUT": ("file", None, ""),
+        "FORMAT": ("enum", "auto", ""),
+        "STATIONS": ("source", None, "optional"),
+        "STATION_FIELD": ("field", "station", "optional"),
+        "STATION_COLUMN": OPTIONAL_TEXT,
+        "DATE_COLUMN": OPTIONAL_TEXT,
+        "VALUE_COLUMNS": OPTIONAL_TEXT,
+        "DEPTH_COLUMN": OPTIONAL_TEXT,
+        "NETWORK_COLUMN": OPTIONAL_TEXT,
+        "X_COLUMN": OPTIONAL_TEXT,
+        "Y_COLUMN": OPTIONAL_TEXT,
+        "DEPTH_MIN": ("number", 0, ""),
+        "DEPTH_MAX": ("number", 0.05, ""),
+        "START": ("datetime", None, "optional"),
+        "END": ("datetime", None, "optional"),
+        "SEASON": OPTIONAL_TEXT,
+        "MIN_READINGS": ("number", 1, ""),
+        "CRS": ("crs", "EPSG:4326", ""),
+        "TIMEZONE": ("string", "UTC", "optional"),
+        "UNITS": ("enum", "m3m3", ""),
+        "OUTPUT": ("sink", None, ""),
+    },
+    "samplecovariates": {
+        "INPUT": ("source", None, ""),
+        "DATE_FIELD": ("field", "date", ""),
+        "COVARIATES": ("file", None, ""),
+        "METHOD": ("enum", "table", ""),
+        "OUTPUT": ("sink", None, ""),
+        "UNMATCHED": ("sink", None, "optional"),
+    },
+    "splitstations": {
+        "INPUT": ("source", None, ""),
+        "STATION": ("field", "station", ""),
+        "STRATA": ("field", "network", "optional"),
+        "METHOD": ("enum", "random", ""),
+        "FRACTION": ("number", 0.25, ""),
+        "HOLD_OUT": OPTIONAL_TEXT,
+        "FOLDS": ("number", 5, ""),
+        "SEED": ("number", 42, ""),
+        "OUTPUT": ("sink", None, ""),
+    },
+    "selectspiking": {
+        "INPUT": ("source", None, ""),
+        "STATION": ("field", "station", ""),
+        "COVARIATES": ("field", None, "optional"),
+        "COUNT": ("number", 0, ""),
+        "FRACTION": ("number", 0.1, ""),
+        "METHOD": ("enum", "random", ""),
+        "STRATA": ("field", None, "optional"),
+        "BASE_MODEL": ("file", None, "optional"),
+        "SEED": ("number", 42, ""),
+        "OUTPUT": ("sink", None, ""),
+    },
+    "trainmodel": {
+        "INPUT": ("source", None, ""),
+        "TARGET": ("field", "moisture", ""),
+        "STATION": ("field", "station", ""),
+        "COVARIATES": ("field", None, "optional"),
+        "GROUPS": ("field", None, "optional"),
+        "COVARIATE_TABLE": ("file", None, "optional"),
+        "WEIGHT_FIELD": ("field", None, "optional"),
+        "METHOD": ("enum", "qrf", ""),
+        "TREES": ("number", 50, ""),
+        "MIN_LEAF": ("number", 10, ""),
+        "MAX_FEATURES": ("number", 0.333, ""),
+        "TUNE": ("boolean", False, ""),
+        "FOLDS": ("number", 5, ""),
+        "CALIBRATE": ("boolean", True, ""),
+        "EMBED_TRAINING": ("boolean", True, ""),
+        "SEED": ("number", 42, ""),
+        "OUTPUT": ("fileDestination", None, ""),
+        "REPORT": ("fileDestination", None, "optional"),
+        "METRICS": ("fileDestination", None, "optional"),
+    },
+    "spikemodel": {
+        **JUDGED,
+        "WEIGHT": ("number", 0, ""),
+        "ALLOW_DEPTH_MISMATCH": ("boolean", False, ""),
+        "EMBED_TRAINING": ("boolean", True, ""),
+        "SEED": ("number", 42, ""),
+        "OUTPUT": ("fileDestination", None, ""),
+        "REPORT": ("fileDestination", None, "optional"),
+        "METRICS": ("fileDestination", None, "optional"),
+    },
+    "predict": {
+        "MODEL": ("file", None, ""),
+        "COVARIATES": ("file", None, ""),
+        "DATE": ("datetime", None, ""),
+        **GRID,
+        "OUTPUT": ("rasterDestination", None, ""),
+        "REASON": ("rasterDestination", None, "optional"),
+    },
+    "predictseries": {
+        "MODEL": ("file", None, ""),
+        "COVARIATES": ("file", None, ""),
+        "START": ("datetime", None, "optional"),
+        "END": ("datetime", None, "optional"),
+        "STEP": ("number", 1, ""),
+        "DATES": OPTIONAL_TEXT,
+        **GRID,
+        "OUTPUT": ("folderDestination", None, ""),
+        "SUMMARY": ("fileDestination", None, "optional"),
+    },
+    "validate": {
+        **JUDGED,
+        "ROLE": ("string", "validate", "optional"),
+        "BASELINE": ("field", None, "optional"),
+        "REPORT": ("fileDestination", None, "optional"),
+        "METRICS": ("fileDestination", None, "optional"),
+        "RESIDUALS": ("sink", None, "optional"),
+    },
+    "modelcard": {"MODEL": ("file", None, ""), "OUTPUT": ("fileDestination", None, "")},
+}
+EXTRA_OUTPUTS = {
+    "trainmodel": {"RMSE": "outputNumber", "R2": "outputNumber"},
+    "predict": {"COVERAGE": "outputNumber"},
+    "predictseries": {"LAYERS": "outputMultilayer"},
+}
+OPTIONS = {
+    ("terraincovariates", "METHOD"): ["zevenbergen-thorne", "evans", "horn"],
+    ("terraincovariates", "PARAMETERS"): TERRAIN,
+    ("temporalstatistics", "STATISTICS"): ["min", "mean", "max", "sd"],
+    ("covariatetable", "RESAMPLING"): ["nearest", "bilinear", "cubic", "average"],
+    ("importstations", "FORMAT"): ["auto", "csv"],
+    ("importstations", "UNITS"): ["m3m3", "percent"],
+    ("samplecovariates", "METHOD"): ["table", "nearest", "bilinear"],
+    ("splitstations", "METHOD"): [
+        "random",
+        "stratified",
+        "leave-network-out",
+        "years",
+        "k-fold",
+    ],
+    ("selectspiking", "METHOD"): ["random", "stratified"],
+    ("trainmodel", "METHOD"): ["qrf", "rf"],
+}
+GROUPS = {
+    "covariates": ["terraincovariates", "temporalstatistics", "covariatetable"],
+    "stations": ["importstations", "samplecovariates", "splitstations", "selectspiking"],
+    "models": ["trainmodel", "spikemodel", "validate", "modelcard"],
+    "maps": ["predict", "predictseries"],
+}
+CHAIN = sorted(PARAMETERS)
+
+
+@pytest.fixture
+def algorithm(provider: Any, request: pytest.FixtureRequest) -> Any:
+    found = provider.algorithm(request.param)
+    assert found is not None, request.param
+    return found
+
+
+def test_provider_lists_the_chain(provider: Any) -> None:
+    assert provider.id() == "soilmoisture"
+    assert provider.name() == "Soil moisture"
+    assert set(CHAIN) <= {algorithm.name() for algorithm in provider.algorithms()}
+    assert not provider.icon().isNull()
+    assert provider.supportedOutputRasterLayerExtensions() == ["tif"]
+    assert provider.supportedOutputVectorLayerExtensions() == ["gpkg", "fgb", "geojson", "csv"]
+
+
+@pytest.mark.parametrize("algorithm", CHAIN, indirect=True)
+def test_parameters(algorithm: Any) -> None:
+    optional = Qgis.ProcessingParameterFlag.Optional
+    found = {
+        definition.name(): (
+            definition.type(),
+            definition.defaultValue(),
+            "optional" if definition.flags() & optional else "",
+        )
+        for definition in algorithm.parameterDefinitions()
+    }
+    assert found == PARAMETERS[algorithm.name()]
+    assert list(found) == list(PARAMETERS[algorithm.name()]), "order"
+
+
+@pytest.mark.parametrize("algorithm", CHAIN, indirect=True)
+def test_outputs(algorithm: Any) -> None:
+    outputs = {output.name(): output.type() for output in algorithm.outputDefinitions()}
+    kinds = {
+        "rasterDestination": "outputRaster",
+        "sink": "outputVector",
+        "folderDestination": "outputFolder",
+    }
+    expected = dict(EXTRA_OUTPUTS.get(algorithm.name(), {}))
+    for name, (kind, _default, _optional) in PARAMETERS[algorithm.name()].items():
+        if kind in kinds:
+            expected[name] = kinds[kind]
+        elif kind == "fileDestination":
+            is_page = ".html" in algorithm.parameterDefinition(name).fileFilter()
+            expected[name] = "outputHtml" if is_page else "outputFile"
+    assert outputs == expected
+
+
+@pytest.mark.parametrize("algorithm", CHAIN, indirect=True)
+def test_settings(algorithm: Any) -> None:
+    group = next(name for name, members in GROUPS.items() if algorithm.name() in members)
+    assert algorithm.id() == f"soilmoisture:{algorithm.name()}"
+    assert algorithm.groupId() == group
+    assert algorithm.group() == group.capitalize()
+    assert algorithm.displayName()[0].isupper()
+    assert algorithm.canExecute() == (True, "")
+    assert not algorithm.icon().isNull()
+    assert len(algorithm.tags()) >= 3
+    summary = algorithm.shortDescription()
+    assert summary.endswith(".")
+    assert summary.count(". ") == 0
+    flags = algorithm.flags()
+    assert flags & Qgis.ProcessingAlgorithmFlag.SupportsBatch
+    assert not flags & Qgis.ProcessingAlgorithmFlag.HideFromModeler
+
+
+@pytest.mark.parametrize("algorithm", CHAIN, indirect=True)
+def test_help_covers_every_parameter_and_output(algorithm: Any) -> None:
+    from soil_moisture_mapper.processing_provider.help import read_help
+
+    texts = read_help(algorithm.name())
+    inputs = {d.name() for d in algorithm.parameterDefinitions() if not d.isDestination()}
+    assert set(texts["parameters"]) == inputs
+    assert set(texts["outputs"]) == {d.name() for d in algorithm.outputDefinitions()}
+    html = algorithm.shortHelpString()
+    for text in [*texts["parameters"].values(), *texts["outputs"].values(), texts["example"]]:
+        assert text in html
+    for definition in algorithm.parameterDefinitions():
+        assert definition.help() in definition.toolTip()
+        assert definition.help()
+
+
+@pytest.mark.parametrize(("place", "options"), OPTIONS.items())
+def test_choices_are_static_texts(
+    provider: Any, place: tuple[str, str], options: list[str]
+) -> None:
+    definition = provider.algorithm(place[0]).parameterDefinition(place[1])
+    assert definition.usesStaticStrings()
+    assert definition.options() == options
+
+
+def test_every_choice_is_checked(provider: Any) -> None:
+    enums = {
+        (algorithm.name(), definition.name())
+        for algorithm in provider.algorithms()
+        if algorithm.name() in PARAMETERS
+        for definition in algorithm.parameterDefinitions()
+        if definition.type() == "enum"
+    }
+    assert enums == set(OPTIONS)
+
+
+def test_seeds_and_good_defaults_are_advanced(provider: Any) -> None:
+    advanced = Qgis.ProcessingParameterFlag.Advanced
+    for algorithm in provider.algorithms():
+        for definition in algorithm.parameterDefinitions():
+            if definition.name() == "SEED":
+                assert definition.flags() & advanced
+            if algorithm.name() in PARAMETERS and definition.flags() & advanced:
+                optional = definition.flags() & Qgis.ProcessingParameterFlag.Optional
+                assert optional or definition.defaultValue() is not None, definition.name()
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "path", "message"),
+    [
+        ("predict", "OUTPUT", "map.png", "OUTPUT: “.png” files are not supported as outputs"),
+        ("splitstations", "OUTPUT", "a.shp", "OUTPUT: “.shp” files are not supported as outputs"),
+        ("trainmodel", "OUTPUT", "a.zip", "OUTPUT: 'a.zip' must end in .smm"),
+        ("trainmodel", "REPORT", "a.pdf", "REPORT: 'a.pdf' must end in .html"),
+        ("covariatetable", "OUTPUT", "a.txt", "OUTPUT: 'a.txt' must end in .csv"),
+    ],
+)
+def test_outputs_of_other_formats_are_refused(
+    provider: Any, name: str, output: str, path: str, message: str
+) -> None:
+    algorithm = provider.algorithm(name).create()
+    accepted, reason = algorithm.checkParameterValues({output: path}, QgsProcessingContext())
+    assert not accepted
+    assert reason.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "path"),
+    [
+        ("predict", "OUTPUT", "map.TIF"),
+        ("predict", "OUTPUT", QgsProcessing.TEMPORARY_OUTPUT),
+        ("splitstations", "OUTPUT", "memory:"),
+        ("splitstations", "OUTPUT", "a.fgb"),
+        ("trainmodel", "OUTPUT", QgsProcessing.TEMPORARY_OUTPUT),
+        ("trainmodel", "REPORT", "a b.HTML"),
+    ],
+)
+def test_outputs_of_these_formats_are_accepted(
+    provider: Any, name: str, output: str, path: str
+) -> None:
+    definition = provider.algorithm(name).parameterDefinition(output)
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    assert definition.isSupportedOutputValue(path, context) == (True, "")
+
+
+def test_reports_are_made_by_default(provider: Any) -> None:
+    for name in ("trainmodel", "spikemodel", "validate"):
+        algorithm = provider.algorithm(name)
+        made = {
+            definition.name()
+            for definition in algorithm.destinationParameterDefinitions()
+            if definition.createByDefault()
+        }
+        expected = {"REPORT"} if name == "validate" else {"OUTPUT", "REPORT"}
+        assert made == expected
+
+
+def test_parameters_are_stock_ones(provider: Any) -> None:
+    for algorithm in provider.algorithms():
+        for definition in algorithm.parameterDefinitions():
+            assert isinstance(definition, QgsProcessingParameterDefinition)
+            assert type(definition).__module__ == "qgis._core"
