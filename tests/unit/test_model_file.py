@@ -547,3 +547,53 @@ def test_plain_values_are_those_of_json():
     value = {"a": np.float32(0.5), "b": (np.int64(2), np.bool_(True)), "c": np.array([1.0, np.nan])}
     assert modelfile.plain(value) == {"a": 0.5, "b": [2, True], "c": [1.0, None]}
     assert modelfile.plain(np.datetime64("2021-04-01")) == "2021-04-01"
+
+
+def read_by_the_book(path, x, taus):
+    """Predict one row with nothing but the file and its specification."""
+    with zipfile.ZipFile(path) as file:
+        document = json.loads(file.read("model.json"))
+        array = {name: np.load(io.BytesIO(file.read(f"{name}.npy"))) for name in document["arrays"]}
+    leaves, first = [], 0
+    for size in array["forest/tree_size"]:
+        node = first
+        while array["forest/feature"][node] >= 0:
+            left = x[array["forest/feature"][node]] <= array["forest/threshold"][node]
+            node += int(array["forest/left" if left else "forest/right"][node])
+        leaves.append(node)
+        first += int(size)
+    value, variance = array["forest/value"][leaves], array["forest/variance"][leaves]
+    mean = value.mean()
+    sd = np.sqrt((variance + (value - mean) ** 2).mean())
+    start = np.concatenate([[0], np.cumsum(array["leaves/size"], dtype=int)])
+    draws = array["forest/count"][leaves].astype(int)
+    weight = np.zeros(len(array["leaves/y"]))
+    for leaf, drawn in zip(leaves, draws):
+        for entry in range(start[leaf], start[leaf + 1]):
+            share = draws.sum() / (len(draws) * drawn) * array["leaves/count"][entry]
+            weight[array["leaves/row"][entry]] += share
+    order = [row for row in array["leaves/order"] if weight[row] > 0]
+    v, cumulated = array["leaves/y"][order], np.cumsum(weight[order])
+    quantiles = []
+    for tau in taus:
+        p = tau * (draws.sum() - 1) + 1
+        j = np.flatnonzero(cumulated <= p)
+        if len(j) == 0:
+            quantiles.append(v[0])
+        elif j[-1] == len(v) - 1:
+            quantiles.append(v[-1])
+        else:
+            part = min(1, p - cumulated[j[-1]])
+            quantiles.append(v[j[-1]] + part * (v[j[-1] + 1] - v[j[-1]]))
+    return mean, sd, quantiles
+
+
+def test_specification_suffices_to_predict(saved):
+    taus = (0.037, 0.31, 0.513, 0.971)
+    query = np.random.default_rng(4).normal(size=(25, 3)).astype(np.float32)
+    found = predict_model(load_model(saved), query, taus, calibrated=False)
+    for i, x in enumerate(query):
+        mean, sd, quantiles = read_by_the_book(saved, x, taus)
+        assert found.mean[i] == pytest.approx(mean, rel=1e-12)
+        assert found.sd[i] == pytest.approx(sd, rel=1e-12)
+        assert found.quantiles[i] == pytest.approx(quantiles, rel=1e-9)
