@@ -95,7 +95,7 @@ class RasterWriter:
         self.dtype = dtype
         self.nodata = FLOAT_NODATA if dtype == "float32" else float(BYTE_NODATA)
         self._day = day
-        self._style = style
+        self._style = style.read_text(encoding="utf-8") if isinstance(style, Path) else style
         self._units = units
         self._lock = threading.Lock()
         self._range = [np.inf, -np.inf]
@@ -210,8 +210,7 @@ class RasterWriter:
         if style is None:
             low, high = self._range if self._range[0] <= self._range[1] else (0.0, 1.0)
             style = continuous_style(low, high)
-        text = style.read_text(encoding="utf-8") if isinstance(style, Path) else style
-        write_text(text, self.path.with_suffix(".qml"))
+        write_text(style, self.path.with_suffix(".qml"))
 
 
 def write_text(text: str, path: str | Path) -> None:
