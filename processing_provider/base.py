@@ -316,9 +316,10 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(self.invalidSinkError(parameters, name))
         try:
             sinks.write_features(table, fields, with_points, sink, progress, sink.lastError)
+            if not sink.flushBuffer():
+                raise InputError(f"{name}: the rows could not be written: {sink.lastError()}")
         finally:
-            sink.finalize()
-            del sink
+            del sink  # closes the layer
         return identifier
 
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+# QGIS reads its profile when it is imported, so the variables come first
+# ruff: noqa: E402
 _PROFILE_VARIABLES = (
     "QGIS_CUSTOM_CONFIG_PATH",
     "XDG_CONFIG_HOME",
@@ -211,9 +213,7 @@ def landscape(tmp_path_factory: pytest.TempPathFactory) -> Landscape:
         place = (int(rng.integers(20, 40)), int(rng.integers(42, 58)))
         name = f"P{p:02d}"
         stations.append((name, "Feld", "wet" if p % 2 else "dry", place))
-        probes += [
-            (name, str(d), f"{moisture(place, i, True):.4f}") for i, d in enumerate(DAYS)
-        ]
+        probes += [(name, str(d), f"{moisture(place, i, True):.4f}") for i, d in enumerate(DAYS)]
     _write_points(folder / "stations.gpkg", stations)
     _write_readings(folder / "readings.csv", readings)
     _write_readings(folder / "probes.csv", probes)

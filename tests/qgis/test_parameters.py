@@ -13,10 +13,20 @@ from qgis.core import (
     QgsProject,
 )
 
-TERRAIN = (
-    "elevation slope aspect aspect_sin aspect_cos profile_curvature plan_curvature "
-    "tangential_curvature mean_curvature roughness elevation_range twi"
-).split()
+TERRAIN = [
+    "elevation",
+    "slope",
+    "aspect",
+    "aspect_sin",
+    "aspect_cos",
+    "profile_curvature",
+    "plan_curvature",
+    "tangential_curvature",
+    "mean_curvature",
+    "roughness",
+    "elevation_range",
+    "twi",
+]
 GRID = {
     "GRID": ("raster", None, "optional"),
     "EXTENT": ("extent", None, "optional"),

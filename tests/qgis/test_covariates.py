@@ -1,0 +1,204 @@
+"""The algorithms that make covariates: runs and wrong input."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from qgis.core import (
+    Qgis,
+    QgsDateTimeRange,
+    QgsProcessingException,
+    QgsProject,
+    QgsRasterLayer,
+)
+from qgis.PyQt.QtCore import QDateTime, Qt
+from rasterio.transform import from_origin
+
+CRS = "EPSG:32633"
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> Path:
+    """A plane that falls 1 m in 10 m towards the east."""
+    heights = 100 - np.tile(np.arange(12) * 1.0, (10, 1))
+    return write(tmp_path / "plane.tif", heights[None], ["elevation"])
+
+
+def write(path: Path, bands: np.ndarray, names: list[str], crs: str = CRS) -> Path:
+    size = 10.0 if crs == CRS else 0.001
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=bands.shape[2],
+        height=bands.shape[1],
+        count=len(bands),
+        dtype="float32",
+        crs=crs,
+        transform=from_origin(15.0, 50.0, size, size),
+        nodata=-9999.0,
+    ) as dataset:
+        dataset.write(bands.astype("float32"))
+        for index, name in enumerate(names, start=1):
+            dataset.set_band_description(index, name)
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_terrain_of_a_plane(run: Callable, plane: Path, tmp_path: Path) -> None:
+    output = tmp_path / "terrain.tif"
+    names = ["slope", "aspect", "mean_curvature"]
+    result = run("terraincovariates", {"INPUT": plane, "PARAMETERS": names, "OUTPUT": output})
+    assert result["OUTPUT"] == str(output)
+    with rasterio.open(output) as dataset:
+        assert list(dataset.descriptions) == names
+        inner = dataset.read(window=((1, -1), (1, -1)))
+        edge = dataset.read(1)[0]
+    np.testing.assert_allclose(inner[0], np.degrees(np.arctan(0.1)), rtol=1e-6)
+    np.testing.assert_allclose(inner[1], 90, rtol=1e-6)
+    np.testing.assert_allclose(inner[2], 0, atol=1e-9)
+    assert (edge == -9999).all()
+
+
+def test_terrain_refuses_a_dem_in_degrees(run: Callable, tmp_path: Path) -> None:
+    dem = write(tmp_path / "dem.tif", np.ones((1, 5, 5)), ["elevation"], "EPSG:4326")
+    output = tmp_path / "terrain.tif"
+    with pytest.raises(QgsProcessingException, match="degrees"):
+        run("terraincovariates", {"INPUT": dem, "OUTPUT": output})
+    assert not output.exists()
+
+
+def test_raster_that_is_a_url_is_refused(refused: Callable, tmp_path: Path) -> None:
+    url = "/vsicurl/http://localhost:1/dem.tif"
+    message = (
+        f"Unable to execute algorithm\nINPUT: '{url}' is refused: it is a GDAL virtual file, "
+        "not a local file. Download or convert the raster to a GeoTIFF and give its path."
+    )
+    refused("terraincovariates", {"INPUT": url, "OUTPUT": tmp_path / "a.tif"}, message)
+
+
+def test_statistics_of_days(run: Callable, landscape: Any, tmp_path: Path) -> None:
+    output = tmp_path / "statistics.tif"
+    run("temporalstatistics", {"INPUT": landscape.wet, "MIN_DATES": 6, "OUTPUT": output})
+    stack = np.stack([rasterio.open(path).read(1) for path in landscape.wet]).astype(float)
+    with rasterio.open(output) as dataset:
+        assert list(dataset.descriptions) == ["wet_min", "wet_mean", "wet_max", "wet_sd"]
+        found = dataset.read()
+    expected = stack.min(0), stack.mean(0), stack.max(0), stack.std(0)
+    np.testing.assert_allclose(found, np.stack(expected), rtol=1e-5)
+
+
+def test_statistics_refuse_two_grids(run: Callable, plane: Path, landscape: Any) -> None:
+    output = plane.with_name("out.tif")
+    with pytest.raises(QgsProcessingException, match="grid"):
+        run("temporalstatistics", {"INPUT": [plane, landscape.wet[0]], "OUTPUT": output})
+    assert not output.exists()
+
+
+def test_covariate_table(run: Callable, landscape: Any) -> None:
+    output = landscape.folder / "table.csv"
+    run(
+        "covariatetable",
+        {
+            "STATIC": [landscape.soil],
+            "DYNAMIC": landscape.wet[:2],
+            "TOLERANCE": 3,
+            "GROUPS": "wet=smap",
+            "OUTPUT": output,
+        },
+    )
+    rows = read_rows(output)
+    assert [row["covariate"] for row in rows] == ["clay", "sand", "wet", "wet"]
+    assert [row["path"] for row in rows[2:]] == ["wet_20210401.tif", "wet_20210405.tif"]
+    assert rows[2]["start"] == rows[2]["end"] == "2021-04-01"
+    assert rows[2]["tolerance_days"] == "3"
+    assert [row["group"] for row in rows] == ["", "", "smap", "smap"]
+
+
+def test_table_takes_the_date_of_a_layer(run: Callable, plane: Path) -> None:
+    layer = QgsRasterLayer(str(plane), "a layer")
+    temporal = layer.temporalProperties()
+    temporal.setIsActive(True)
+    temporal.setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
+    start = QDateTime.fromString("2020-05-03T00:00:00", Qt.DateFormat.ISODate)
+    temporal.setFixedTemporalRange(QgsDateTimeRange(start, start.addDays(7)))
+    QgsProject.instance().addMapLayer(layer)
+    output = plane.with_name("table.csv")
+    run("covariatetable", {"DYNAMIC": [layer.id()], "OUTPUT": output})
+    QgsProject.instance().removeMapLayer(layer.id())
+    (row,) = read_rows(output)
+    assert (row["covariate"], row["path"]) == ("elevation", "plane.tif")
+    assert row["start"] == str(datetime.date(2020, 5, 3))
+    assert row["end"] == str(datetime.date(2020, 5, 10))
+
+
+def test_table_is_extended(run: Callable, landscape: Any) -> None:
+    first, second = landscape.folder / "first.csv", landscape.folder / "second.csv"
+    run("covariatetable", {"STATIC": [landscape.soil], "OUTPUT": first})
+    run(
+        "covariatetable",
+        {
+            "STATIC": [landscape.soil],
+            "DYNAMIC": landscape.wet[:1],
+            "APPEND_TO": first,
+            "OUTPUT": second,
+        },
+    )
+    assert [row["covariate"] for row in read_rows(second)] == ["clay", "sand", "wet"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {},
+            "Neither STATIC nor DYNAMIC holds a raster. Choose the rasters of the table.",
+        ),
+        (
+            {"STATIC": ["nowhere.tif"]},
+            "Unable to execute algorithm\nIncorrect parameter value for STATIC",
+        ),
+        (
+            {"STATIC": ["soil.tif"], "GROUPS": "clay"},
+            "The line 'clay' of the groups is not 'pattern=group'. "
+            "Write for example VV*=sentinel1.",
+        ),
+        (
+            {"STATIC": ["<VRTDataset/>"]},
+            "Unable to execute algorithm\nSTATIC: '<VRTDataset/>' is refused: it is inline XML, "
+            "not a local file. Download or convert the raster to a GeoTIFF and give its path.",
+        ),
+    ],
+)
+def test_table_refuses(
+    refused: Callable, landscape: Any, given: dict[str, Any], message: str
+) -> None:
+    rasters = [
+        str(landscape.folder / name) if name.endswith(".tif") else name
+        for name in given.get("STATIC", [])
+    ]
+    parameters = {**given, "OUTPUT": landscape.folder / "refused.csv"}
+    if rasters:
+        parameters["STATIC"] = rasters
+    refused("covariatetable", parameters, message)
+    assert not (landscape.folder / "refused.csv").exists()
+
+
+def test_two_tiles_of_a_day_are_refused(run: Callable, landscape: Any, tmp_path: Path) -> None:
+    twin = tmp_path / landscape.wet[0].name
+    twin.write_bytes(landscape.wet[0].read_bytes())
+    output = tmp_path / "table.csv"
+    with pytest.raises(QgsProcessingException, match="wet"):
+        run("covariatetable", {"DYNAMIC": [landscape.wet[0], twin], "OUTPUT": output})
+    assert not output.exists()
