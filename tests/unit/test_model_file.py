@@ -597,3 +597,18 @@ def test_specification_suffices_to_predict(saved):
         assert found.mean[i] == pytest.approx(mean, rel=1e-12)
         assert found.sd[i] == pytest.approx(sd, rel=1e-12)
         assert found.quantiles[i] == pytest.approx(quantiles, rel=1e-9)
+
+
+def test_file_of_the_first_schema_is_still_read(root):
+    path = root / "tests" / "data" / "schema1.smm"
+    model = load_model(path)
+    query = np.random.default_rng(5).normal(size=(10, 3)).astype(np.float32)
+    found = predict_model(model, query, (0.05, 0.5, 0.95), calibrated=False)
+    for i, x in enumerate(query):
+        mean, _, quantiles = read_by_the_book(path, x, (0.05, 0.5, 0.95))
+        assert found.mean[i] == pytest.approx(mean, rel=1e-12)
+        assert found.quantiles[i] == pytest.approx(quantiles, rel=1e-9)
+    assert model.names == NAMES
+    assert model.training.station[0] == "Żółw 0"
+    assert model.local.sum() == 10
+    assert model.calibration == Calibration(MARGINS, None, MARGINS, "spiked")
