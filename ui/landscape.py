@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsLayerTreeGroup,
+    QgsMapLayer,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QUrl, QUrlQuery
 
 from .translation import tr
 
 FOLDER = Path(__file__).resolve().parents[1] / "resources" / "landscape"
 GROUP = "Sample landscape"
-_VECTORS = {".gpkg", ".geojson", ".fgb"}
+PARTS = ("field", "region", "coarse", "truth")
+"""Folders of the landscape, the uppermost first."""
 
 
-def load_landscape(project: QgsProject, folder: Path = FOLDER) -> list[QgsMapLayer]:
-    """Add the points, polygons and rasters of the landscape to a project, in a group of their own.
+def load_landscape(project: QgsProject, folder: Path = FOLDER) -> int:
+    """Add points, boundary and rasters of the landscape to a project, in a group of their own.
 
-    A landscape that is in the project already is replaced. Returns the layers added, points and
-    polygons above rasters; none where the landscape is missing.
+    Series of dated rasters are switched off, each in a group below. A landscape that is in the
+    project already is replaced. Returns the number of layers added; 0 where there is none.
     """
-    layers = [layer for layer in _open_layers(folder) if layer.isValid()]
-    if not layers:
-        return []
     root = project.layerTreeRoot()
     title = tr(GROUP)
     earlier = root.findGroup(title)
@@ -29,20 +34,61 @@ def load_landscape(project: QgsProject, folder: Path = FOLDER) -> list[QgsMapLay
         project.removeMapLayers([tree.layerId() for tree in earlier.findLayers()])
         root.removeChildNode(earlier)
     group = root.insertGroup(0, title)
-    for layer in layers:
+    added = _add(project, group, [_open_points(path) for path in sorted(folder.glob("*.csv"))])
+    for part in PARTS:
+        added += _add_folder(project, group, folder / part)
+    if not added:
+        root.removeChildNode(group)
+    return added
+
+
+def _add_folder(project: QgsProject, group: QgsLayerTreeGroup, folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    own = group.addGroup(folder.name)
+    files = [*sorted(folder.glob("*.geojson")), *sorted(folder.glob("*.tif"))]
+    added = _add(project, own, [_open_file(path) for path in files])
+    if len(files) > 1 and all(path.suffix == ".tif" for path in files):
+        _switch_off(own)
+    for below in sorted(path for path in folder.iterdir() if path.is_dir()):
+        added += _add_folder(project, own, below)
+    own.setExpanded(False)
+    return added
+
+
+def _switch_off(group: QgsLayerTreeGroup) -> None:
+    """Switch a group off where its rasters are of many days."""
+    names = [layer.name() for layer in group.findLayers()]
+    if all(name[-8:].isdigit() for name in names):
+        group.setItemVisibilityChecked(False)
+
+
+def _add(project: QgsProject, group: QgsLayerTreeGroup, layers: list[QgsMapLayer]) -> int:
+    valid = [layer for layer in layers if layer.isValid()]
+    for layer in valid:
         project.addMapLayer(layer, False)
         group.addLayer(layer).setExpanded(False)
-    return layers
+    return len(valid)
 
 
-def _open_layers(folder: Path) -> list[QgsMapLayer]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    vectors = [
-        QgsVectorLayer(str(path), path.stem, "ogr")
-        for path in files
-        if path.suffix.lower() in _VECTORS
-    ]
-    rasters = [
-        QgsRasterLayer(str(path), path.stem) for path in files if path.suffix.lower() == ".tif"
-    ]
-    return [*vectors, *rasters]
+def _open_file(path: Path) -> QgsMapLayer:
+    if path.suffix == ".tif":
+        return QgsRasterLayer(str(path), path.stem)
+    return QgsVectorLayer(str(path), path.stem, "ogr")
+
+
+def _open_points(path: Path) -> QgsVectorLayer:
+    """Open a table of readings with degrees in the columns x and y."""
+    query = QUrlQuery()
+    for key, value in (
+        ("delimiter", ","),
+        ("xField", "x"),
+        ("yField", "y"),
+        ("crs", "EPSG:4326"),
+        ("detectTypes", "yes"),
+    ):
+        query.addQueryItem(key, value)
+    address = QUrl.fromLocalFile(str(path))
+    address.setQuery(query)
+    source = bytes(address.toEncoded()).decode("ascii")
+    return QgsVectorLayer(source, path.stem, "delimitedtext")
