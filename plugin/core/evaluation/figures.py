@@ -234,7 +234,7 @@ def change_figure(
 
 def plain_text(value: Any) -> str:
     """Return a name that matplotlib will not read as mathematics."""
-    return str(value).replace("\\", "\\\\").replace("$", r"\$")
+    return str(value).replace("$", r"\$")
 
 
 def metres_per_unit(crs: str, latitude: float) -> tuple[float, float]:

@@ -64,9 +64,9 @@ def coverage_part(
     """
     series: dict[str, tuple[list[float], list[float]]] = {}
     if raw:
-        series["before calibration"] = coverage(held, calibrated=False)
+        series["uncalibrated"] = coverage(held, calibrated=False)
     if held.calibrated is not None:
-        series["after calibration"] = coverage(held, calibrated=True)
+        series["calibrated"] = coverage(held, calibrated=True)
     if earlier is not None and earlier.calibrated is not None:
         series["before spiking"] = coverage(earlier, calibrated=True)
     if not series:

@@ -40,7 +40,7 @@ from .sections import (
 )
 from .validation import SPIKE_DAYS
 
-_LABELS = {"model": "model", "before": "before spiking", "after": "spiked"}
+_LABELS = {"model": "model", "before": "before", "after": "spiked"}
 
 
 def model_card(model: Model, path: Path, *, name: str = "") -> None:
@@ -55,10 +55,11 @@ def model_card(model: Model, path: Path, *, name: str = "") -> None:
         What the model file is called.
     """
     metrics = stored_scores(model)
+    origin = model.provenance
     html = page(
         f"Model card: {name}" if name else "Model card",
-        f"Soil moisture model made by {model.provenance.get('program', 'an unknown program')} "
-        f"{model.provenance.get('version', '')}, {moment(str(model.provenance.get('created', '')))}",
+        f"Soil moisture model made by {origin.get('program', 'an unknown program')} "
+        f"{origin.get('version', '')}, {moment(str(origin.get('created', '')))}",
         _tiles(metrics),
         section("What it is", facts([*model_facts(model), *_forest_facts(model)])),
         section("What to use it for, and what not", bullets(_uses(model))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..models.spiking import MIN_SPIKES, SpikeResult
-from ..models.verdict import LOCAL_SPIKES
+from ..models.verdict import LOCAL_SPIKES, judge
 from .by_station import balanced_rmse
 from .metrics import Row, find_row
 from .report import UNIT, number, plural
@@ -59,7 +59,8 @@ def validation_text(result: SpikeResult, scores: Sequence[Row]) -> str:
     )
     local = find_row(scores, "overall", "local")
     if local is not None:
-        text += f"; local readings alone give an RMSE of {number(local['rmse'])}"
+        does = "may do better there, with" if _local_better(result) else "give"
+        text += f"; local readings alone {does} an RMSE of {number(local['rmse'])}"
     if result.verdict is None:
         return f"{text}."
     gained, promised = new["rmse"] < old["rmse"], result.verdict.spiking != "not shown"
@@ -71,6 +72,13 @@ def validation_text(result: SpikeResult, scores: Sequence[Row]) -> str:
 def spike_stations(result: SpikeResult) -> int:
     """Return the number of stations spiked with."""
     return len(set(result.spikes.station.astype(str).tolist()))
+
+
+def _local_better(result: SpikeResult) -> bool:
+    """Whether local readings alone may do better at the validate stations, by the same rule."""
+    sides = (result.validate_before, result.validate_after, result.validate_local)
+    errors = [held.station_errors() for held in sides if held is not None]
+    return len(errors) == 3 and len(errors[0]) > 1 and judge(*errors).local_may_do_better
 
 
 def _local_text(local: float, after: float, stations: int, better: bool) -> str:
