@@ -10,7 +10,7 @@ from typing import Sequence
 
 from ..errors import InputError
 from ..rasters.names import RESERVED_NAMES
-from ..rasters.reading import refuse_remote
+from ..rasters.paths import refuse_remote
 from ..rasters.warping import RESAMPLINGS
 
 COLUMNS = (

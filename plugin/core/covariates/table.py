@@ -12,13 +12,8 @@ from typing import Iterable, Sequence
 
 from ..errors import InputError
 from ..progress import Progress
-from ..rasters.reading import (
-    BandInfo,
-    RasterInfo,
-    check_local_path,
-    describe_raster,
-    refuse_remote,
-)
+from ..rasters.paths import check_local_path, refuse_remote
+from ..rasters.reading import BandInfo, RasterInfo, describe_raster
 from ..rasters.warping import RESAMPLINGS
 from ..rasters.writing import atomic_path
 from .rows import (

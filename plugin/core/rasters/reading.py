@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,11 +17,11 @@ from ..errors import RasterError
 from ..progress import Progress
 from .grids import GDAL_ERRORS, Grid, Window, crs_text
 from .names import covariate_name, date_in_description, date_in_name, date_in_tag, is_nameless
+from .paths import check_local_path, refuse_remote_sources
+from .paths import refuse_remote as refuse_remote
 
 Day = date  # within BandInfo `date` is a field
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
-_DRIVER_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_+.\-]+:")
 _STRIP_CELLS = 4_000_000  # cells read at a time when a band is searched
 
 # What programs write for "no value" without declaring it.
@@ -70,65 +69,10 @@ class RasterInfo:
         )
 
 
-def refuse_remote(text: str) -> str:
-    """Return the text of a path, refusing what is not a plain path.
-
-    GDAL follows URLs, its virtual file systems, driver prefixes and inline XML; none of them is
-    ever handed to it.
-
-    Raises
-    ------
-    RasterError
-        For URLs, ``/vsi…``, driver prefixes such as ``NETCDF:`` and inline XML.
-    """
-    stripped = str(text).strip()
-    shown = stripped[:120]
-    slashes = stripped.replace("\\", "/")
-    if not stripped:
-        raise RasterError("A raster path is empty.", "Name an existing local file.")
-    if stripped.startswith("<"):
-        kind = "inline XML"
-    elif slashes.lower().startswith("/vsi"):
-        kind = "a GDAL virtual file"
-    elif _URL.match(stripped):
-        kind = "a URL"
-    elif _DRIVER_PREFIX.match(stripped):
-        kind = "a GDAL driver prefix"
-    elif "\0" in stripped or "\n" in stripped:
-        kind = "not a path"
-    else:
-        return str(text)
-    raise RasterError(
-        f"'{shown}' is refused: it is {kind}, not a local file.",
-        "Download or convert the raster to a GeoTIFF and give its path.",
-    )
-
-
-def check_local_path(path: str | Path) -> Path:
-    """Return the absolute path of an existing local file.
-
-    Raises
-    ------
-    RasterError
-        For URLs, ``/vsi…``, driver prefixes, inline XML, and files that are not there.
-    """
-    local = Path(refuse_remote(str(path)))
-    try:
-        absolute = local.absolute()
-        there = absolute.is_file()
-    except (OSError, ValueError) as error:
-        raise RasterError(f"'{path}' cannot be read ({error}).", "Check the path.") from error
-    if not there:
-        raise RasterError(
-            f"The raster file '{path}' does not exist.",
-            "Check the path; a relative one counts from the folder of the table that names it.",
-        )
-    return absolute
-
-
 def open_raster(path: str | Path) -> Any:
     """Open a local raster with rasterio, or say why not."""
     local = check_local_path(path)
+    refuse_remote_sources(local)
     try:
         return rasterio.open(str(local))
     except GDAL_ERRORS as error:

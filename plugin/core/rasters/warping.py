@@ -31,7 +31,8 @@ from .grids import (
     transform_extent,
     transform_points,
 )
-from .reading import check_local_path, geometry
+from .paths import check_local_path
+from .reading import geometry
 from .tiles import copy_overlap, tiles_of
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
