@@ -157,7 +157,7 @@ def check_raster_texts(name: str, value: Any, context: QgsProcessingContext) -> 
 
     Asked before QGIS tries to open them.
     """
-    from ..plugin.core.rasters.reading import refuse_remote
+    from ..plugin.core.rasters.paths import refuse_remote
 
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if not isinstance(item, str) or not item or _loaded_layer(item, context) is not None:
