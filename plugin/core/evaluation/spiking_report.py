@@ -109,9 +109,13 @@ def _scored(
 
 def _verdict_box(result: SpikeResult, judged: Sequence[Row]) -> Html:
     texts = verdict_text(result)
-    kinds = {"helps": "good", "probably": "fair", "not shown": "open"}
-    kind = kinds[result.verdict.spiking] if result.verdict else "open"
-    parts = [paragraph(strong(texts[0]), kind="lead"), *[paragraph(text) for text in texts[1:]]]
+    verdict = result.verdict
+    kind = {"helps": "good", "probably": "fair"}.get(verdict.spiking if verdict else "", "open")
+    local_better = verdict is not None and verdict.local_may_do_better
+    if local_better and kind == "good":
+        kind = "fair"
+    parts = [paragraph(strong(texts[0]), kind="lead")]
+    parts += [paragraph(strong(text) if local_better else text) for text in texts[1:]]
     judgement = validation_text(result, judged)
     if judgement:
         parts.append(paragraph(judgement))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .by_station import station_rmse
-from .figures import scatter_figure
+from .figures import moisture_limits, scatter_figure
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
 from .metrics import Row, find_row, score
 from .paired import FEWEST_STATIONS, paired_tests
@@ -62,6 +62,8 @@ def validation_report(
         What the run warned of.
     """
     rows = validation_metrics(result)
+    values = [result.held.rows.y, result.held.mean]
+    limits = moisture_limits(*values, *([] if result.baseline is None else [result.baseline]))
     labels = {"model": "model"}
     if result.baseline is not None:
         labels["baseline"] = result.baseline_name
@@ -77,8 +79,8 @@ def validation_report(
         section(
             "Measured against predicted",
             gallery(
-                scatter(result.held, "model"),
-                _baseline_picture(result),
+                scatter(result.held, "model", limits),
+                _baseline_picture(result, limits),
                 station_map(result.held, "model"),
             ),
         ),
@@ -162,12 +164,13 @@ def _test_line(
     )
 
 
-def _baseline_picture(result: ValidationResult) -> Html:
+def _baseline_picture(result: ValidationResult, limits: tuple[float, float]) -> Html:
     if result.baseline is None:
         return Html("")
+    rows = result.held.rows
     shared = int(np.isfinite(result.baseline).sum())
     return picture(
-        scatter_figure(result.held.rows.y, result.baseline, f"by {result.baseline_name}"),
+        scatter_figure(rows.y, result.baseline, f"by {result.baseline_name}", limits),
         f"Measured against {result.baseline_name}; {plural(shared, 'row')}.",
         f"Scatter of measured soil moisture against {result.baseline_name}",
     )
