@@ -24,7 +24,7 @@ from .synthetic_sensors import EASE_CELL, EASE_CRS, Readings
 LONLAT = "EPSG:4326"
 RADAR_SCALE = 0.01
 # Values are rounded to these binary steps, which compress well.
-_STEPS = {"dem": 1 / 64, "clay": 1 / 8, "sand": 1 / 8, "soc": 1 / 64, "bulk_density": 1 / 256}
+_STEPS = {"dem": 1 / 1024, "clay": 1 / 8, "sand": 1 / 8, "soc": 1 / 64, "bulk_density": 1 / 256}
 _NDVI_STEP = 1 / 256
 
 

@@ -11,7 +11,7 @@ with incidence angle i in degrees (rising from west to east, and with slope towa
 roughness h in dB (fixed in space, plus 0.2 dB a pass), and speckle: σ is multiplied by a gamma
 variate of mean 1 and as many looks as were averaged. What leaves 10 log10 σ is stored in 0.01 dB.
 
-Coarse radiometer: mean moisture of the cell, less 0.02, with normal noise of 0.018; a day is seen
+Coarse radiometer: mean moisture of the cell, less 0.02, with normal noise of 0.025; a day is seen
 two or three days after the last. Stations and probes: truth at the point plus the sensor's bias
 plus normal noise; the numbers are in `make_landscape`.
 """
@@ -29,7 +29,7 @@ EASE_CELL = 36032.220840584
 EASE_LEFT = -17367530.445161516
 EASE_TOP = 7314540.830638633
 COARSE_BIAS = -0.02
-COARSE_NOISE = 0.018
+COARSE_NOISE = 0.025
 _INTERCEPT = {"VV": -18.0, "VH": -25.0}
 _RESPONSE = {"VV": 26.0, "VH": 18.0}
 _CANOPY = {"VV": 0.006, "VH": 0.0018}

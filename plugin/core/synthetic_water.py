@@ -6,7 +6,7 @@ The law of the top layer (depth 100 mm, moisture θ in m³ m⁻³), day by day::
     θ ← min(θ, porosity)                               the rest runs off
     θ ← θ − 0.6 max(0, θ − capacity)                   fast drainage
     θ ← θ − 0.45 E (0.55 + 0.6 NDVI) b(θ) / 100        evaporation, E in mm
-    θ ← θ + 0.02 W (θ − wilting)                       water moves to wet positions
+    θ ← θ + 0.013 W (θ − wilting)                       water moves to wet positions
     θ ← max(θ, 0.6 wilting)
 
 with b(θ) = clip((θ − 0.6 wilting) / (0.8 capacity − 0.6 wilting), 0, 1) and the wetness position
@@ -101,7 +101,7 @@ def step_moisture(
     stress = np.clip((moisture - driest) / (0.8 * capacity - driest), 0.0, 1.0)
     demand = 0.45 * evaporation * (0.55 + 0.6 * vegetation)
     moisture = moisture - demand * stress / LAYER_MM
-    moisture = moisture + 0.02 * wetness * (moisture - wilting)
+    moisture = moisture + 0.013 * wetness * (moisture - wilting)
     return np.clip(moisture, driest, soil.porosity)
 
 

@@ -104,7 +104,7 @@ def test_shipped_files_are_what_the_script_makes(root):
     landscape = make_landscape()
     folder = root / "resources" / "landscape"
     np.testing.assert_allclose(
-        read_band(folder / "field" / "dem.tif", 1), landscape.field.elevation, atol=1 / 64
+        read_band(folder / "field" / "dem.tif", 1), landscape.field.elevation, atol=1 / 1024
     )
     np.testing.assert_allclose(
         read_band(folder / "truth" / "moisture_20210605.tif", 1),

@@ -73,8 +73,8 @@ def test_evaporation_takes_less_where_water_is_short():
 
 def test_water_gathers_at_wet_positions():
     soil = soil_of(clay=30, sand=40)
-    assert step(0.25, soil, wetness=2.0) == pytest.approx(0.25 + 0.04 * (0.25 - 0.148))
-    assert step(0.25, soil, wetness=-1.0) == pytest.approx(0.25 - 0.02 * (0.25 - 0.148))
+    assert step(0.25, soil, wetness=2.0) == pytest.approx(0.25 + 0.026 * (0.25 - 0.148))
+    assert step(0.25, soil, wetness=-1.0) == pytest.approx(0.25 - 0.013 * (0.25 - 0.148))
 
 
 def test_bare_soil_follows_the_documented_line_and_plants_hide_it():
