@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         self._failure: PluginError | None = None
         self._keys: dict[str, layers.LayerKeys] = {}
         self._rasters: dict[str, list[Any]] = {}
+        self._outputs = ExitStack()
 
     # hooks
 
@@ -168,8 +171,8 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
     ) -> dict[str, str]:
         """Write a table to a vector output; return the output by name, nothing if not wanted.
 
-        Files are written under a temporary name and renamed; memory layers and database tables
-        are written as QGIS does.
+        Files are written under a temporary name and renamed when the whole run has gone well;
+        memory layers and database tables are written as QGIS does.
         """
         value = parameters.get(name)
         if value is None or value == "":
@@ -181,7 +184,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         if not sinks.is_file(str(value)):
             return {name: self._write_sink(parameters, name, context, table, types, progress)}
         path = self.parameterAsOutputLayer(parameters, name, context)
-        sinks.write_file(table, types, Path(path), progress)
+        sinks.write_file(table, types, Path(path), self._outputs, progress)
         return {name: path}
 
     # QGIS
@@ -279,7 +282,8 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
                 raise self._failure
             progress = FeedbackProgress(feedback)
             progress.check()
-            return self.compute(parameters, context, progress)
+            with ExitStack() as self._outputs:
+                return self.compute(parameters, context, progress)
         except PluginError as error:
             raise QgsProcessingException(str(error)) from error
         except (OSError, MemoryError) as error:
@@ -318,6 +322,9 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
             sinks.write_features(table, fields, with_points, sink, progress, sink.lastError)
             if not sink.flushBuffer():
                 raise InputError(f"{name}: the rows could not be written: {sink.lastError()}")
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # they would keep the layer open
+            raise
         finally:
             del sink  # closes the layer
         return identifier

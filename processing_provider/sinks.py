@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +100,20 @@ def write_features(
             feature.setGeometry(QgsGeometry.fromPointXY(point))
         if not sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert):
             raise InputError(f"Row {row + 1} could not be written: {failure()}")
+    progress.step(1.0)
 
 
-def write_file(table: Table, types: Mapping[str, Any], path: Path, progress: Progress) -> None:
-    """Write a table to a vector file under a temporary name, and rename it when it is whole.
+def write_file(
+    table: Table,
+    types: Mapping[str, Any],
+    path: Path,
+    outputs: ExitStack,
+    progress: Progress,
+) -> None:
+    """Write a table to a vector file under a temporary name in the same folder.
 
-    Cancelled or failed, nothing is left behind and an earlier file of that name stays.
+    It is renamed when `outputs` is left without an error; else nothing is left behind and an
+    earlier file of that name stays.
 
     Raises
     ------
@@ -113,11 +124,16 @@ def write_file(table: Table, types: Mapping[str, Any], path: Path, progress: Pro
 
     with_points = bool(table.crs)
     if path.suffix.lower() == ".csv":
-        _write_csv(table, types, with_points, path, progress)
+        _write_csv_family(table, types, with_points, path, outputs, progress)
         return
-    with atomic_path(path) as temporary:
-        _write_ogr(table, types, with_points, temporary, path, progress)
-        # what SQLite keeps beside the file that is replaced belongs to that one
+    temporary = outputs.enter_context(atomic_path(path))
+    outputs.push(partial(_forget_journal, path))
+    _write_ogr(table, types, with_points, temporary, path, progress)
+
+
+def _forget_journal(path: Path, kind: Any, *_error: Any) -> None:
+    """Remove what SQLite keeps beside a file that is about to be replaced."""
+    if kind is None:
         for kept in ("-wal", "-shm"):
             path.with_name(f"{path.name}{kept}").unlink(missing_ok=True)
 
@@ -158,6 +174,9 @@ def _write_ogr(
         write_features(table, fields, with_points, writer, progress, writer.errorMessage)
         if not writer.flushBuffer():
             raise InputError(f"'{final}' cannot be written: {writer.errorMessage()}")
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # they would keep the file open
+        raise
     finally:
         del writer  # closes the file
 
@@ -173,32 +192,45 @@ def _check_points(table: Table, with_points: bool, suffix: str) -> None:
         )
 
 
-def _write_csv(
-    table: Table, types: Mapping[str, Any], with_points: bool, path: Path, progress: Progress
+def _write_csv_family(
+    table: Table,
+    types: Mapping[str, Any],
+    with_points: bool,
+    path: Path,
+    outputs: ExitStack,
+    progress: Progress,
 ) -> None:
     """Write text with ISO dates; points as WKT, their system and the types in files beside it."""
-    from ..plugin.core.rasters.writing import atomic_path, write_text
+    from ..plugin.core.rasters.writing import atomic_path
 
     fields = layer_fields(table, types)
+    temporary = outputs.enter_context(atomic_path(path))
+    _write_csv(table, fields, with_points, temporary, progress)
+    described = [_CSV_TYPES[f.type()] for f in fields]
+    beside = {".csvt": ",".join(["WKT", *described] if with_points else described) + "\n"}
+    if with_points and not path.with_suffix(".shp").exists():
+        beside[".prj"] = crs_of(table.crs).toWkt(Qgis.CrsWktVariant.Wkt1Gdal)
+    for suffix, text in beside.items():
+        part = outputs.enter_context(atomic_path(path.with_suffix(suffix)))
+        part.write_text(text, encoding="utf-8")
+
+
+def _write_csv(
+    table: Table, fields: QgsFields, with_points: bool, path: Path, progress: Progress
+) -> None:
     columns = [_csv_texts(table.column(f.name()), f.type()) for f in fields]
     names = [f.name() for f in fields]
     if with_points:
         columns.insert(0, _points(table))
         names.insert(0, "WKT")
-    with atomic_path(path) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(names)
-            for row in range(len(table)):
-                if row % CHUNK == 0:
-                    progress.step(row / len(table))
-                writer.writerow([column[row] for column in columns])
-        described = [_CSV_TYPES[f.type()] for f in fields]
-        beside = ",".join(["WKT", *described] if with_points else described)
-        write_text(f"{beside}\n", path.with_suffix(".csvt"))
-        if with_points and not path.with_suffix(".shp").exists():
-            wkt = crs_of(table.crs).toWkt(Qgis.CrsWktVariant.Wkt1Gdal)
-            write_text(wkt, path.with_suffix(".prj"))
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(names)
+        for row in range(len(table)):
+            if row % CHUNK == 0:
+                progress.step(row / len(table))
+            writer.writerow([column[row] for column in columns])
+    progress.step(1.0)
 
 
 def _points(table: Table) -> list[str]:
