@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,8 +83,7 @@ def test_summary_of_the_tests_names_an_unknown_step(root: Path, run: Callable) -
     assert "no step nonsense" in result.stdout
 
 
-def test_installed_packages_work_together(root: Path) -> None:
-    script = root / "scripts" / "check_environment.py"
-    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+def test_installed_packages_work_together(root: Path, run: Callable) -> None:
+    result = run("python", str(root / "scripts" / "check_environment.py"))
     assert result.returncode == 0, result.stderr
     assert "QGIS 3." in result.stdout
