@@ -126,8 +126,12 @@ def test_build_write_read(tmp_path):
     other = tmp_path.parent / f"{tmp_path.name} elsewhere"
     smap = raster(other / "smap_20210403.tif")
     table = build_table(
-        [dem], [radar, smap], tolerance_days=3, resampling="cubic",
-        groups=parse_groups("V?=sentinel1\n elevation = terrain\n"), output=tmp_path / "c.csv",
+        [dem],
+        [radar, smap],
+        tolerance_days=3,
+        resampling="cubic",
+        groups=parse_groups("V?=sentinel1\n elevation = terrain\n"),
+        output=tmp_path / "c.csv",
     )
     assert table.names == ("elevation", "slope", "VV", "VH", "smap")
     with (tmp_path / "c.csv").open(encoding="utf-8") as file:
@@ -138,8 +142,17 @@ def test_build_write_read(tmp_path):
         ["slope", "", "land ä/dem.tif", "2", "", "", "cubic", "", "degree"],
         ["VV", "sentinel1", "s1_20210401.tif", "1", "2021-04-01", "2021-04-01", "cubic", "3", ""],
         ["VH", "sentinel1", "s1_20210401.tif", "2", "2021-04-01", "2021-04-01", "cubic", "3", ""],
-        ["smap", "", str(other / "smap_20210403.tif"), "1", "2021-04-03", "2021-04-03", "cubic",
-         "3", ""],
+        [
+            "smap",
+            "",
+            str(other / "smap_20210403.tif"),
+            "1",
+            "2021-04-03",
+            "2021-04-03",
+            "cubic",
+            "3",
+            "",
+        ],
     ]
     assert read_table(tmp_path / "c.csv") == table
     assert table.path_of(table.rows[0]) == tmp_path / "land ä" / "dem.tif"
@@ -158,8 +171,12 @@ def test_appending_replaces_rows_of_the_same_path_and_band(tmp_path):
     first = build_table([], smap[:2], tolerance_days=1, output=tmp_path / "1.csv")
     progress = RecordingProgress()
     second = build_table(
-        [], smap[1:], append_to=read_table(tmp_path / "1.csv"), tolerance_days=5,
-        output=tmp_path / "2.csv", progress=progress,
+        [],
+        smap[1:],
+        append_to=read_table(tmp_path / "1.csv"),
+        tolerance_days=5,
+        output=tmp_path / "2.csv",
+        progress=progress,
     )
     assert [(r.start.day, r.tolerance_days) for r in second.rows] == [(1, 1), (2, 5), (3, 5)]
     assert second.rows[0] == first.rows[0]
@@ -196,7 +213,8 @@ def test_two_tiles_of_a_day_are_listed(tmp_path):
 def test_static_and_dated_rows_of_one_covariate_are_an_error(tmp_path):
     with pytest.raises(InputError, match="Static and dated rows of one covariate: smap, static"):
         build_table(
-            [raster(tmp_path / "smap.tif")], [raster(tmp_path / "smap_20210401.tif")],
+            [raster(tmp_path / "smap.tif")],
+            [raster(tmp_path / "smap_20210401.tif")],
             output=tmp_path / "c.csv",
         )
 

@@ -72,9 +72,7 @@ def points(cells, days=None, **columns):
 
 
 def test_each_row_gets_the_cell_and_the_day(covariates):
-    table = points(
-        [(3.5, 4.5), (7.2, 8.9), (0.1, 0.1)], ["2021-04-02", "2021-04-10", "2021-04-06"]
-    )
+    table = points([(3.5, 4.5), (7.2, 8.9), (0.1, 0.1)], ["2021-04-02", "2021-04-10", "2021-04-06"])
     progress = RecordingProgress()
     matched, unmatched = sample_covariates(table, covariates, progress=progress)
     np.testing.assert_array_equal(matched.numeric("clay"), [3, 7, 0])
@@ -96,7 +94,9 @@ def test_rows_that_match_nothing_are_kept_apart_with_the_reason(tmp_path):
     assert matched.numeric("station").tolist() == [0]
     assert unmatched.numeric("station").tolist() == [1, 2, 3, 4, 5]
     assert unmatched.column("reason").tolist() == [
-        "no point", "no date", "outside every raster",
+        "no point",
+        "no date",
+        "outside every raster",
         "no covariate has a value here on this date",
         "no covariate has a value here on this date",
     ]
@@ -132,11 +132,11 @@ def test_how_a_rows_resampling_is_read_at_a_point(tmp_path, resampling, method, 
 def test_a_point_whose_cell_is_missing_is_missing_by_bilinear_too(tmp_path):
     values = np.ones((5, 5))
     values[2, 2] = np.nan
-    rows = (row("a", write(tmp_path / "a.tif", values), resampling="bilinear"),
-            row("b", write(tmp_path / "b.tif", np.ones((5, 5)))))
-    matched, _ = sample_covariates(
-        points([(2.9, 2.5), (3.1, 2.5)]), CovariateTable(rows, tmp_path)
+    rows = (
+        row("a", write(tmp_path / "a.tif", values), resampling="bilinear"),
+        row("b", write(tmp_path / "b.tif", np.ones((5, 5)))),
     )
+    matched, _ = sample_covariates(points([(2.9, 2.5), (3.1, 2.5)]), CovariateTable(rows, tmp_path))
     np.testing.assert_array_equal(matched.numeric("a"), [np.nan, 1])
 
 

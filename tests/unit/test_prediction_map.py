@@ -79,8 +79,16 @@ def land(tmp_path_factory):
     smap[:, :10] = np.nan
     rows = [
         row("clay", write(folder / "clay.tif", clay)),
-        row("slope", write(folder / "slope.tif", rng.uniform(0, 1, (140, 140)), cell=13.0,
-                           left=LEFT - 100, top=TOP + 100)),
+        row(
+            "slope",
+            write(
+                folder / "slope.tif",
+                rng.uniform(0, 1, (140, 140)),
+                cell=13.0,
+                left=LEFT - 100,
+                top=TOP + 100,
+            ),
+        ),
         row("smap", write(folder / "smap_20210401.tif", smap), DAY),
         row("unused", folder / "not there.tif"),
         row("unused", folder / "not there.tif"),
@@ -117,7 +125,11 @@ def test_map_is_the_model_at_every_pixel_that_has_its_covariates(tmp_path, land,
     assert summary.sd == pytest.approx(expected.mean.std(), abs=1e-6)
     with rasterio.open(tmp_path / "karte ö.tif") as dataset:
         assert dataset.descriptions == (
-            "moisture_mean", "moisture_sd", "moisture_q05", "moisture_q50", "moisture_q95"
+            "moisture_mean",
+            "moisture_sd",
+            "moisture_q05",
+            "moisture_q50",
+            "moisture_q95",
         )
         assert dataset.tags()["TIFFTAG_DATETIME"] == "2021:04:01 00:00:00"
         assert (dataset.nodata, dataset.dtypes[0]) == (-9999.0, "float32")
@@ -131,8 +143,15 @@ def test_blocks_and_threads_change_nothing(tmp_path, land, model):
         path = tmp_path / f"{number}.tif"
         reason = tmp_path / f"r{number}.tif"
         predict_map(
-            model, land, DAY, GRID, output=path, reason_output=reason, block=block,
-            threads=threads, fallback=make_model(("clay", "slope"), seed=2),
+            model,
+            land,
+            DAY,
+            GRID,
+            output=path,
+            reason_output=reason,
+            block=block,
+            threads=threads,
+            fallback=make_model(("clay", "slope"), seed=2),
         )
         with rasterio.open(path) as a, rasterio.open(reason) as b:
             maps.append((a.read(), b.read()))
@@ -145,12 +164,25 @@ def test_reasons_and_fallback(tmp_path, land, model):
     """Full where it can, else fallback, else the first covariate missing, else outside."""
     polygon = {
         "type": "Polygon",
-        "coordinates": [[(LEFT, TOP), (LEFT + 500, TOP), (LEFT + 500, TOP - 300),
-                         (LEFT, TOP - 300), (LEFT, TOP)]],
+        "coordinates": [
+            [
+                (LEFT, TOP),
+                (LEFT + 500, TOP),
+                (LEFT + 500, TOP - 300),
+                (LEFT, TOP - 300),
+                (LEFT, TOP),
+            ]
+        ],
     }
     summary = predict_map(
-        model, land, DAY, GRID, mask=[polygon], output=tmp_path / "m.tif",
-        reason_output=tmp_path / "r.tif", fallback=make_model(("clay", "slope"), seed=2),
+        model,
+        land,
+        DAY,
+        GRID,
+        mask=[polygon],
+        output=tmp_path / "m.tif",
+        reason_output=tmp_path / "r.tif",
+        fallback=make_model(("clay", "slope"), seed=2),
     )
     expected = np.full(GRID.shape, 255)
     expected[:30, :50] = 0
@@ -165,8 +197,11 @@ def test_reasons_and_fallback(tmp_path, land, model):
     assert summary.cells == 1500
     legend = (tmp_path / "r.qml").read_text()
     assert re.findall(r'value="(\d+)" label="([^"]+)"', legend) == [
-        ("0", "Full model"), ("1", "Fallback model"), ("10", "clay is missing"),
-        ("11", "slope is missing"), ("12", "smap is missing"),
+        ("0", "Full model"),
+        ("1", "Fallback model"),
+        ("10", "clay is missing"),
+        ("11", "slope is missing"),
+        ("12", "smap is missing"),
     ]
     without = tmp_path / "r2.tif"
     predict_map(model, land, DAY, GRID, output=tmp_path / "m2.tif", reason_output=without)
@@ -197,8 +232,14 @@ def test_date_without_covariates_names_covariate_and_nearest_date(tmp_path, land
     assert not output.exists()
     progress = RecordingProgress()
     predict_map(
-        model, land, date(2021, 4, 9), GRID, output=output, progress=progress,
-        fallback=make_model(("clay", "slope")), reason_output=tmp_path / "r.tif",
+        model,
+        land,
+        date(2021, 4, 9),
+        GRID,
+        output=output,
+        progress=progress,
+        fallback=make_model(("clay", "slope")),
+        reason_output=tmp_path / "r.tif",
     )
     assert "2021-04-09 is mapped by the fallback model alone: no 'smap'" in progress.warnings[0]
     with rasterio.open(tmp_path / "r.tif") as dataset:
@@ -218,12 +259,14 @@ def test_ambiguous_covariates_matter_only_where_they_are_used(tmp_path, land, mo
 
 
 def test_values_beyond_the_training_range_are_counted(tmp_path, land, model):
-    narrow = tuple(
-        replace(c, maximum=0.75) if c.name == "clay" else c for c in model.covariates
-    )
+    narrow = tuple(replace(c, maximum=0.75) if c.name == "clay" else c for c in model.covariates)
     progress = RecordingProgress()
     predict_map(
-        replace(model, covariates=narrow), land, DAY, GRID, output=tmp_path / "m.tif",
+        replace(model, covariates=narrow),
+        land,
+        DAY,
+        GRID,
+        output=tmp_path / "m.tif",
         progress=progress,
     )
     clay = read(land.rows[0].path)[0][10:, 10:]
@@ -255,7 +298,11 @@ def test_covariate_without_any_value_leaves_a_warning(tmp_path, land, model):
     rows = tuple(row("clay", empty) if r.covariate == "clay" else r for r in land.rows)
     progress = RecordingProgress()
     summary = predict_map(
-        model, CovariateTable(rows, land.folder), DAY, GRID, output=tmp_path / "m.tif",
+        model,
+        CovariateTable(rows, land.folder),
+        DAY,
+        GRID,
+        output=tmp_path / "m.tif",
         progress=progress,
     )
     assert summary.coverage == 0 and np.isnan(summary.mean)
@@ -271,9 +318,7 @@ class CancelSoon(Progress):
         return self.begun.is_set()
 
 
-def test_cancelled_run_ends_at_once_and_keeps_the_earlier_file(
-    tmp_path, land, model, monkeypatch
-):
+def test_cancelled_run_ends_at_once_and_keeps_the_earlier_file(tmp_path, land, model, monkeypatch):
     progress = CancelSoon()
     real = blocks.predict_model
 
@@ -328,11 +373,19 @@ def test_series_equals_maps_of_single_days(tmp_path, series, model, monkeypatch)
     monkeypatch.setattr(prediction, "DAYS_AT_ONCE", 3)
     progress = RecordingProgress()
     paths = predict_series(
-        model, series, days, GRID, folder=tmp_path / "out put", block=64, progress=progress,
+        model,
+        series,
+        days,
+        GRID,
+        folder=tmp_path / "out put",
+        block=64,
+        progress=progress,
         summary_output=tmp_path / "s.csv",
     )
     assert [path.name for path in paths] == [
-        "moisture_20210401.tif", "moisture_20210402.tif", "moisture_20210406.tif",
+        "moisture_20210401.tif",
+        "moisture_20210402.tif",
+        "moisture_20210406.tif",
         "moisture_20210407.tif",
     ]
     for day, path in zip(sorted(single), paths):

@@ -147,12 +147,14 @@ def test_bands_are_described(tmp_path):
 
 def test_order_of_dates_description_name_tag_range(tmp_path):
     tag = {"TIFFTAG_DATETIME": "2021:04:03 00:00:00"}
-    both = write(tmp_path / "x_20210402.tif", np.stack([ONES] * 2), names=("2021-04-01", "b"),
-                 tags=tag)
+    both = write(
+        tmp_path / "x_20210402.tif", np.stack([ONES] * 2), names=("2021-04-01", "b"), tags=tag
+    )
     progress = RecordingProgress()
     info = describe_raster(both, progress=progress)
     assert [(band.name, band.date) for band in info.bands] == [
-        ("x", APRIL), ("b", date(2021, 4, 2))
+        ("x", APRIL),
+        ("b", date(2021, 4, 2)),
     ]
     assert not progress.warnings  # a day apart is a matter of time zones
     tagged = write(tmp_path / "x.tif", ONES, tags=tag)

@@ -44,7 +44,7 @@ def write(path, values, *, crs=UTM, cell=10.0, corner=CORNER, nodata=None, **mor
     return path
 
 
-def in_blocks(sources, grid, block, threads=False):
+def in_blocks(sources, grid, block):
     out = np.full((len(sources), *grid.shape), -1, dtype=np.float32)
     for window in grid.windows(block):
         with CovariateReader(sources, grid) as reader:  # a fresh one for each block
@@ -92,17 +92,20 @@ def test_equals_one_read_of_the_whole_by_gdal(tmp_path, gappy, target, resamplin
     xscale, yscale = cell_ratio(source_grid, grid)
     with rasterio.open(gappy) as dataset:  # GDAL's rule for gaps depends on the bands it warps
         alone = write(tmp_path / "alone.tif", dataset.read([1]), nodata=np.nan)
-    with rasterio.open(alone) as dataset, WarpedVRT(
-        dataset,
-        crs=grid.crs,
-        transform=grid.transform,
-        width=grid.width,
-        height=grid.height,
-        resampling=Resampling[resampling],
-        tolerance=1e-6,
-        XSCALE=xscale,
-        YSCALE=yscale,
-    ) as warped:
+    with (
+        rasterio.open(alone) as dataset,
+        WarpedVRT(
+            dataset,
+            crs=grid.crs,
+            transform=grid.transform,
+            width=grid.width,
+            height=grid.height,
+            resampling=Resampling[resampling],
+            tolerance=1e-6,
+            XSCALE=xscale,
+            YSCALE=yscale,
+        ) as warped,
+    ):
         gdal = warped.read(1)
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(gdal))
     np.testing.assert_allclose(ours, gdal, rtol=2e-5)
@@ -221,6 +224,34 @@ def test_bands_with_different_gaps_and_a_mask_stay_apart(tmp_path):
     assert np.isnan(a[:20]).all() and (a[20:] == 5).all()
     assert np.isnan(b[40:]).all() and (b[:40] == 6).all()
     assert np.isnan(m[:, :30]).all() and (m[:, 30:] == 9).all()
+
+
+def test_bands_that_declare_different_nodata(tmp_path):
+    """A virtual raster may: −1 is missing in the first band and a value in the second."""
+    values = np.full((2, 30, 30), 5, dtype=np.int16)
+    values[:, 10:20, :15] = -1
+    values[:, 10:20, 15:] = -2
+    write(tmp_path / "two.tif", values)
+    bands = "".join(
+        f'<VRTRasterBand dataType="Int16" band="{band}"><NoDataValue>{-band}</NoDataValue>'
+        f'<SimpleSource><SourceFilename relativeToVRT="1">two.tif</SourceFilename>'
+        f"<SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+        for band in (1, 2)
+    )
+    path = tmp_path / "two.vrt"
+    path.write_text(
+        '<VRTDataset rasterXSize="30" rasterYSize="30"><SRS>EPSG:32632</SRS><GeoTransform>'
+        f"{CORNER[0]},10,0,{CORNER[1]},0,-10</GeoTransform>{bands}</VRTDataset>"
+    )
+    grid = Grid(UTM, Affine(5, 0, CORNER[0], 0, -5, CORNER[1]), 60, 60)
+    sources = [Source("a", path, 1, "nearest"), Source("b", path, 2, "nearest")]
+    with CovariateReader(sources, grid) as reader:
+        first, second = reader.read(grid.whole)
+    expected = np.full((2, 60, 60), 5.0)
+    expected[0, 20:40, :30], expected[0, 20:40, 30:] = np.nan, -2
+    expected[1, 20:40, :30], expected[1, 20:40, 30:] = -1, np.nan
+    np.testing.assert_array_equal([first, second], expected)
+    np.testing.assert_array_equal(read_band(path, 2)[10:20], expected[1, 20:40:2, ::2])
 
 
 def test_alpha_band_masks(tmp_path):

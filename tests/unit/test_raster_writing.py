@@ -37,9 +37,7 @@ def test_what_is_written_is_read_again(tmp_path):
     values[0, :5] = np.nan
     values[1, 7, 7] = np.inf
     path = tmp_path / "größe x" / "karte.tif"
-    with RasterWriter(
-        path, GRID, ["a", "ä"], day=date(2021, 4, 1), units=["m3 m-3", ""]
-    ) as writer:
+    with RasterWriter(path, GRID, ["a", "ä"], day=date(2021, 4, 1), units=["m3 m-3", ""]) as writer:
         for window in GRID.windows(100):
             writer.write(window, values[(slice(None), *window.slices)])
     expected = values.astype(np.float32)
@@ -47,7 +45,8 @@ def test_what_is_written_is_read_again(tmp_path):
     info = describe_raster(path)
     assert info.grid.matches(GRID)
     assert [(b.name, b.date, b.nodata, b.units) for b in info.bands] == [
-        ("a", date(2021, 4, 1), -9999.0, "m3 m-3"), ("ä", date(2021, 4, 1), -9999.0, "")
+        ("a", date(2021, 4, 1), -9999.0, "m3 m-3"),
+        ("ä", date(2021, 4, 1), -9999.0, ""),
     ]
     for band in (1, 2):
         np.testing.assert_array_equal(read_band(path, band), expected[band - 1])
@@ -94,8 +93,9 @@ def test_other_formats_are_refused(tmp_path):
 
 def test_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"The folder '.*file' cannot be written"), atomic_path(
-        tmp_path / "file" / "a.tif"
+    with (
+        pytest.raises(InputError, match=r"The folder '.*file' cannot be written"),
+        atomic_path(tmp_path / "file" / "a.tif"),
     ):
         pass
     with pytest.raises(InputError, match="is a folder, not a file"), atomic_path(tmp_path):
@@ -132,8 +132,13 @@ POLYGON = {
 def test_mask_holds_the_cells_whose_centre_is_inside():
     """A square whose edges lie a hair inside and outside of cell centres."""
     left, top = 500000, 5535000
-    ring = [(left + 14.9, top - 15.1), (left + 45.1, top - 15.1), (left + 45.1, top - 44.9),
-            (left + 14.9, top - 44.9), (left + 14.9, top - 15.1)]
+    ring = [
+        (left + 14.9, top - 15.1),
+        (left + 45.1, top - 15.1),
+        (left + 45.1, top - 44.9),
+        (left + 14.9, top - 44.9),
+        (left + 14.9, top - 15.1),
+    ]
     inside = rasterize_mask([{"type": "Polygon", "coordinates": [ring]}], GRID)
     expected = np.zeros(GRID.shape, bool)
     expected[2:4, 1:5] = True

@@ -190,6 +190,10 @@ class _Once(Progress):
         self._passed_to = passed_to
         self._said = said
 
+    @property
+    def cancelled(self) -> bool:
+        return self._passed_to.cancelled
+
     def warn(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)

@@ -44,7 +44,7 @@ def clean_band(
 ) -> CleanBand:
     """Find out what marks missing cells in a band, within the cells that will be read."""
     with open_raster(path) as dataset:
-        marks = count_marks(dataset, band, window)
+        marks = count_marks(dataset, band, window, progress)
         warn_of_marks(dataset, band, marks, progress or Progress())
         return CleanBand(
             path, band, str(dataset.dtypes[band - 1]), tuple(_steps(dataset, band, marks))

@@ -18,7 +18,6 @@ from ..progress import Progress
 from .grids import GDAL_ERRORS, Grid, Window, crs_text
 from .names import covariate_name, date_in_description, date_in_name, date_in_tag, is_nameless
 from .paths import check_local_path, refuse_remote_sources
-from .paths import refuse_remote as refuse_remote
 
 Day = date  # within BandInfo `date` is a field
 
@@ -224,7 +223,7 @@ class RasterReader:
         for position, band in enumerate(bands):
             self._check_band(band)
             if self._count_all and band not in self._marks:
-                self._marks[band] = count_marks(self._dataset, band)
+                self._marks[band] = count_marks(self._dataset, band, None, self._progress)
                 warn_of_marks(self._dataset, band, self._marks[band], self._progress)
             counts = None if self._count_all else self._marks.setdefault(band, {})
             values[position, rows, cols] = _clean(self._dataset, band, inside, counts)
@@ -262,7 +261,12 @@ def nodata_value(dataset: Any, band: int) -> float | None:
     return float(nodata)
 
 
-def count_marks(dataset: Any, band: int, window: Window | None = None) -> dict[float, int]:
+def count_marks(
+    dataset: Any,
+    band: int,
+    window: Window | None = None,
+    progress: Progress | None = None,
+) -> dict[float, int]:
     """Count the cells of a band without declared nodata that hold a usual missing mark.
 
     Returns
@@ -275,6 +279,8 @@ def count_marks(dataset: Any, band: int, window: Window | None = None) -> dict[f
         return counts
     window = window or Window(0, 0, dataset.width, dataset.height)
     for strip in _strips(dataset, window):
+        if progress is not None:
+            progress.check()
         raw = _read_raw(dataset, band, strip)
         _add_marks(raw, _marked(raw), counts)
     return counts
