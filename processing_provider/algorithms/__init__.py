@@ -26,8 +26,8 @@ ALGORITHMS = (
     SelectSpiking,
     TrainModel,
     SpikeModel,
-    Predict,
-    PredictSeries,
     Validate,
     ModelCard,
+    Predict,
+    PredictSeries,
 )
