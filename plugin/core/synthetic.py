@@ -69,7 +69,7 @@ class LandscapeSettings:
     margin: int = 10
     start: date = date(2021, 3, 1)
     end: date = date(2021, 10, 1)
-    map_day: date = date(2021, 6, 5)
+    map_day: date = date(2021, 7, 23)
     stations: int = 120
     networks: int = 6
     probes: int = 60

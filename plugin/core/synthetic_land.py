@@ -17,6 +17,7 @@ from .covariates.surface import derivatives, slope_tangent, smooth
 POINT_CELL = 10.0
 PATCH_CELLS = 61
 SPREAD_CELLS = 1.5
+MAPPED_SOIL_CELL = 80.0
 _VALLEYS = ((6000.0, 90.0), (2400.0, 40.0), (900.0, 16.0))
 _BASE = ((24_000.0, 180.0), (10_000.0, 60.0), (350.0, 1.6), (140.0, 0.4))
 _CLAY = ((15_000.0, 12.0), (4000.0, 9.0), (1200.0, 7.0), (400.0, 8.0), (120.0, 4.0))
@@ -163,7 +164,7 @@ class Land:
         self._density = Waves(generator, _DENSITY)
         self._crops = Waves(generator, _CROPS)
         self._vigour = Waves(generator, _VIGOUR)
-        self._map_error = Waves(generator, ((3000.0, 2.0), (250.0, 1.5)))
+        self._map_error = Waves(generator, ((3000.0, 2.0), (250.0, 3.0)))
 
     def elevation(self, x: np.ndarray, y: np.ndarray, cell: float) -> np.ndarray:
         """Elevation in metres: broad waves, valleys of three sizes, and small hills."""
@@ -179,8 +180,8 @@ class Land:
         return Soil(clay, sand, carbon, np.clip(density, 1.0, 1.7))
 
     def soil_map(self, x: np.ndarray, y: np.ndarray, cell: float) -> Soil:
-        """Soil as a map shows it: four times as coarse, and in error by some per cent."""
-        seen = self.soil(x, y, max(4.0 * cell, 40.0) if cell < 100.0 else cell)
+        """Soil as a map shows it: cells of 80 m or more, and in error by some per cent."""
+        seen = self.soil(x, y, max(cell, MAPPED_SOIL_CELL))
         error = self._map_error(x, y, cell)
         return Soil(
             np.clip(seen.clay + error, 2.0, 65.0),

@@ -28,7 +28,7 @@ from soil_moisture_mapper.plugin.core.synthetic import make_landscape
 
 pytestmark = pytest.mark.model
 
-MAP_DAY = date(2021, 6, 5)
+MAP_DAY = date(2021, 7, 23)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def test_shipped_files_are_what_the_script_makes(root):
         read_band(folder / "field" / "dem.tif", 1), landscape.field.elevation, atol=1 / 1024
     )
     np.testing.assert_allclose(
-        read_band(folder / "truth" / "moisture_20210605.tif", 1),
+        read_band(folder / "truth" / "moisture_20210723.tif", 1),
         landscape.truth(MAP_DAY),
         atol=0.001,
     )
@@ -115,7 +115,7 @@ def test_shipped_files_are_what_the_script_makes(root):
 
 def test_no_covariate_is_the_truth(chain):
     """The nearest of them leaves much of the field's truth open."""
-    truth = read_band(chain.landscape / "truth" / "moisture_20210605.tif", 1)
+    truth = read_band(chain.landscape / "truth" / "moisture_20210723.tif", 1)
     grid = describe_raster(chain.landscape / "field" / "dem.tif").grid
     for row in chain.covariates["field"].select(chain.covariates["field"].names, MAP_DAY).values():
         if row is None or describe_raster(row.path).grid.shape != grid.shape:
@@ -150,7 +150,7 @@ def test_intervals_cover_nine_tenths_of_the_days_of_unseen_stations(chain):
 def test_map_of_the_mean_follows_the_true_field(chain, base, spiking):
     result, _ = spiking
     grid = describe_raster(chain.landscape / "field" / "dem.tif").grid
-    truth = read_band(chain.landscape / "truth" / "moisture_20210605.tif", 1)
+    truth = read_band(chain.landscape / "truth" / "moisture_20210723.tif", 1)
     inside = rasterize_mask([boundary(chain.landscape, grid)], grid)
     assert inside.sum() == 8000
     found = {}
