@@ -1,6 +1,6 @@
 """Draws a predicted map for print: expected moisture, width of the interval, and the probes.
 
-python scripts/demo_map.py MAP PICTURE [--probes TABLE] [--dem RASTER] [--truth RASTER]
+Usage: python scripts/demo_map.py MAP PICTURE [--probes TABLE] [--dem RASTER] [--truth RASTER]
 """
 
 from __future__ import annotations
