@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    NULL,
     Qgis,
+    QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -29,6 +31,7 @@ from ..plugin.core.progress import Progress
 from . import layers, sinks
 from .feedback import FeedbackProgress
 from .help import format_help, read_help
+from .styles import STYLE_BESIDE
 from .translation import tr
 
 ICONS = Path(__file__).resolve().parents[1] / "resources" / "icons"
@@ -99,8 +102,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
 
     def given(self, parameters: dict[str, Any], name: str) -> bool:
         """Whether a value was given for a parameter that may be left out."""
-        value = parameters.get(name)
-        return value is not None and value != ""
+        return _is_given(parameters.get(name))
 
     def text(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
@@ -114,9 +116,11 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         """Return the field names of a parameter that takes several."""
         definition = self.parameterDefinition(name)
         value = parameters.get(name, definition.defaultValue())
+        if not _is_given(value):
+            return []
         if isinstance(value, str):
             return [part.strip() for part in value.split(";") if part.strip()]
-        return [str(part) for part in value or ()]
+        return [str(part) for part in value]
 
     def file(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
@@ -137,6 +141,8 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
     ) -> Path | None:
         """Return where a raster is to be written; None where it is not wanted."""
         path = self.parameterAsOutputLayer(parameters, name, context)
+        if path and context.willLoadLayerOnCompletion(path):
+            context.layerToLoadOnCompletionDetails(path).setPostProcessor(STYLE_BESIDE)
         return Path(path) if path else None
 
     def rasters(self, name: str) -> list[Any]:
@@ -175,7 +181,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         memory layers and database tables are written as QGIS does.
         """
         value = parameters.get(name)
-        if value is None or value == "":
+        if not _is_given(value):
             return {}
         if isinstance(value, QgsProcessingOutputLayerDefinition):
             value = value.sink.valueAsString(context.expressionContext(), "")[0]
@@ -242,9 +248,8 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
                 return False, str(error)
         for definition in self.destinationParameterDefinitions():
             value = parameters.get(definition.name())
-            if value is None or value == "":
-                continue
-            if isinstance(definition, QgsProcessingParameterFolderDestination):
+            folder = isinstance(definition, QgsProcessingParameterFolderDestination)
+            if folder or not _is_given(value):
                 continue
             supported, message = definition.isSupportedOutputValue(value, context)
             if not supported:
@@ -293,7 +298,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         for definition in self.parameterDefinitions():
             name = definition.name()
             value = parameters.get(name)
-            if value is None or value == "":
+            if not _is_given(value):
                 continue
             if isinstance(definition, QgsProcessingParameterFeatureSource):
                 layer = self.parameterAsVectorLayer(parameters, name, context)
@@ -334,3 +339,12 @@ def _holds_rasters(definition: QgsProcessingParameterDefinition) -> bool:
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
         return definition.layerType() == Qgis.ProcessingSourceType.Raster
     return isinstance(definition, QgsProcessingParameterRasterLayer)
+
+
+def _is_given(value: Any) -> bool:
+    """Whether a parameter has a value; dialogs give NULL and invalid systems for none."""
+    if isinstance(value, QgsCoordinateReferenceSystem):
+        return value.isValid()
+    if isinstance(value, str):
+        return value != ""
+    return value is not None and value != NULL

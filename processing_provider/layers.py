@@ -18,6 +18,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeatureSource,
     QgsProcessingUtils,
+    QgsProperty,
     QgsProviderRegistry,
     QgsRasterLayer,
     QgsVariantUtils,
@@ -139,6 +140,8 @@ def raster_input(value: Any, context: QgsProcessingContext, name: str) -> Raster
     """
     from ..plugin.core.covariates.table import RasterInput
 
+    if isinstance(value, QgsProperty):
+        value = value.valueAsString(context.expressionContext(), "")[0]
     layer = _loaded_layer(value, context)
     if layer is None:
         return RasterInput(str(value))

@@ -25,8 +25,10 @@ def load_landscape(project: QgsProject, folder: Path = FOLDER) -> int:
     """Add points, boundary and rasters of the landscape to a project, in a group of their own.
 
     Series of dated rasters are switched off, each in a group below. A landscape that is in the
-    project already is replaced. Returns the number of layers added; 0 where there is none.
+    project already is replaced; an empty project takes the landscape's coordinate system. Returns
+    the number of layers added; 0 where there is none.
     """
+    was_empty = not project.mapLayers()
     root = project.layerTreeRoot()
     title = tr(GROUP)
     earlier = root.findGroup(title)
@@ -39,6 +41,9 @@ def load_landscape(project: QgsProject, folder: Path = FOLDER) -> int:
         added += _add_folder(project, group, folder / part)
     if not added:
         root.removeChildNode(group)
+    projected = [layer for layer in project.mapLayers().values() if not layer.crs().isGeographic()]
+    if was_empty and projected:
+        project.setCrs(projected[0].crs())
     return added
 
 
