@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qgis.core import Qgis, QgsProject
+from qgis import processing
+from qgis.core import Qgis, QgsNotSupportedException, QgsProject
 from qgis.PyQt.QtGui import QAction, QIcon
 from qgis.PyQt.QtWidgets import QMenu
 
@@ -18,7 +19,10 @@ from .versions_dialog import VersionsDialog
 ICONS = Path(__file__).resolve().parents[1] / "resources" / "icons"
 TITLE = "Soil Moisture Mapper"
 PROVIDER = "soilmoisture"
+WHOLE_CHAIN = "Field moisture map"
+"""Id of the graphical model that runs the chain in one dialog."""
 STEPS = (
+    ((WHOLE_CHAIN, "Field moisture map, all steps in one…", "plugin"),),
     (
         ("terraincovariates", "Terrain covariates…", "covariates"),
         ("temporalstatistics", "Temporal statistics…", "covariates"),
@@ -79,11 +83,9 @@ class PluginMenu:
     def open_algorithm(self, name: str) -> None:
         """Open the dialog of an algorithm, or say that Processing is switched off."""
         try:
-            import processing
-        except ImportError:
+            processing.execAlgorithmDialog(f"{PROVIDER}:{name}")
+        except QgsNotSupportedException:
             self._say(tr("Enable the plugin Processing first (Plugins, Manage)."))
-            return
-        processing.execAlgorithmDialog(f"{PROVIDER}:{name}")
 
     def load_landscape(self) -> None:
         """Add the layers of the sample landscape to the project."""

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsApplication,
+    QgsNotSupportedException,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import QEventLoop, QTimer
 from qgis.PyQt.QtGui import QGuiApplication
 from qgis.PyQt.QtWidgets import QApplication, QDialogButtonBox, QLabel, QPushButton, QWidget
@@ -62,7 +68,8 @@ def test_menu_names_every_algorithm_of_the_chain(plugin: Any, iface: Any) -> Non
     assert menu.title() == "Soil Moisture Mapper"
     actions = [action for action in menu.actions() if not action.isSeparator()]
     names = [action.objectName() for action in actions]
-    assert sorted(names[:-2]) == sorted(CHAIN)
+    assert names[0] == "Field moisture map"
+    assert sorted(names[1:-2]) == sorted(CHAIN)
     assert names[-2:] == ["landscape", "versions"]
     assert all(not action.icon().isNull() for action in actions[:-1])
 
@@ -70,18 +77,36 @@ def test_menu_names_every_algorithm_of_the_chain(plugin: Any, iface: Any) -> Non
 def test_menu_entry_opens_the_dialog(
     plugin: Any, iface: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import processing
+    from qgis import processing
 
-    asked = []
+    asked: list[str] = []
     monkeypatch.setattr(processing, "execAlgorithmDialog", asked.append)
     menu = iface.pluginMenu().actions()[0].menu()
     for action in menu.actions():
-        if action.objectName() in CHAIN:
+        if action.objectName() not in ("", "landscape", "versions"):
             action.trigger()
-    assert sorted(asked) == sorted(f"soilmoisture:{name}" for name in CHAIN)
+    expected = ["soilmoisture:Field moisture map", *(f"soilmoisture:{name}" for name in CHAIN)]
+    assert sorted(asked) == sorted(expected)
+    registry = QgsApplication.processingRegistry()
+    assert all(registry.algorithmById(name) is not None for name in asked)
 
 
-@pytest.mark.parametrize("name", CHAIN)
+def test_menu_says_that_processing_is_off(
+    plugin: Any, iface: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qgis import processing
+
+    def refuse(name: str) -> None:
+        raise QgsNotSupportedException(name)
+
+    monkeypatch.setattr(processing, "execAlgorithmDialog", refuse)
+    iface.pluginMenu().actions()[0].menu().actions()[0].trigger()
+    item = iface.messageBar().currentItem()
+    assert item.text() == "Enable the plugin Processing first (Plugins, Manage)."
+    iface.messageBar().clearWidgets()
+
+
+@pytest.mark.parametrize("name", [*CHAIN, "Field moisture map"])
 def test_dialog_of_algorithm(plugin: Any, pictures: Path, opened: list[QWidget], name: str) -> None:
     import processing
 
