@@ -1,6 +1,6 @@
 """Draws a predicted map for print: expected moisture, width of the interval, and the probes.
 
-Usage: python scripts/demo_map.py MAP PICTURE [--probes TABLE] [--dem RASTER] [--truth RASTER]
+Usage: python scripts/demo_map.py MAP PICTURE [--probes TABLE] [--dem RASTER]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from osgeo import ogr, osr
 from rasterio.warp import transform
 
@@ -69,14 +70,15 @@ def read_probes(path: Path, crs: str) -> dict[str, list[tuple[float, float]]]:
     return probes
 
 
-def draw_panel(axes: Axes, layer: Layer, title: str, colours: str, limits: list[float]) -> None:
-    """Draw one band with its colour bar."""
+def draw_panel(axes: Axes, layer: Layer, title: str, colours: str) -> None:
+    """Draw one band with its colour bar, from the 1st to the 99th percentile."""
+    low, high = np.nanpercentile(layer.values, [1, 99])
     image = axes.imshow(
         layer.values,
         extent=layer.edges,
         cmap=colours,
-        vmin=limits[0],
-        vmax=limits[1],
+        vmin=low,
+        vmax=high,
         interpolation="nearest",
     )
     axes.set_title(title, fontsize=10, loc="left", color=INK)
@@ -104,6 +106,7 @@ def draw_contours(axes: Axes, dem: Layer) -> None:
 
 def draw_probes(axes: Axes, probes: dict[str, list[tuple[float, float]]]) -> None:
     """Draw the probes, those in the model apart from those kept to judge it."""
+    halo = [withStroke(linewidth=2.4, foreground="white")]
     styles = {
         "spike": ("probes in the model", {"marker": "o", "facecolor": "white", "edgecolor": INK}),
         "validate": ("probes kept for checking", {"marker": "x", "color": INK}),
@@ -112,7 +115,9 @@ def draw_probes(axes: Axes, probes: dict[str, list[tuple[float, float]]]) -> Non
         places = np.array(probes.get(role, [])).reshape(-1, 2)
         if len(places):
             text = f"{label} ({len(places)})"
-            axes.scatter(*places.T, s=26, linewidths=0.9, label=text, zorder=3, **style)
+            axes.scatter(
+                *places.T, s=26, linewidths=0.9, label=text, zorder=3, clip_on=False, **style
+            )
 
 
 def draw_scale(axes: Axes, edges: tuple[float, float, float, float]) -> None:
@@ -144,10 +149,20 @@ def nice_step(length: float) -> float:
     return max(factor * power for factor in (1, 2, 5) if factor * power <= length)
 
 
-def limits_of(*layers: Layer) -> list[float]:
-    """Return the 1st and 99th percentile of the values of all layers."""
-    values = np.concatenate([layer.values.ravel() for layer in layers])
-    return np.nanpercentile(values, [1, 99]).tolist()
+def crop(layer: Layer, keep: np.ndarray) -> Layer:
+    """Blank the cells outside `keep` and cut to those within."""
+    rows, columns = np.flatnonzero(keep.any(axis=1)), np.flatnonzero(keep.any(axis=0))
+    height, width = keep.shape
+    left, right, bottom, top = layer.edges
+    cell_x, cell_y = (right - left) / width, (top - bottom) / height
+    window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    edges = (
+        left + columns[0] * cell_x,
+        left + (columns[-1] + 1) * cell_x,
+        top - (rows[-1] + 1) * cell_y,
+        top - rows[0] * cell_y,
+    )
+    return Layer(np.where(keep, layer.values, np.nan)[window], edges)
 
 
 def draw_map(
@@ -155,29 +170,29 @@ def draw_map(
     picture: Path,
     probes_path: Path | None = None,
     dem_path: Path | None = None,
-    truth_path: Path | None = None,
 ) -> None:
-    """Write the picture: with a truth, which only a synthetic landscape has, in three panels."""
+    """Write the picture: the mean with all probes, the interval with those in the model."""
     day, crs = read_title(map_path)
-    mean = read_band(map_path, "moisture_mean")
-    lower, upper = (read_band(map_path, name) for name in ("moisture_q05", "moisture_q95"))
+    whole = read_band(map_path, "moisture_mean")
+    mapped = np.isfinite(whole.values)
+
+    def read(path: Path, name: str = "") -> Layer:
+        return crop(read_band(path, name), mapped)
+
+    mean = read(map_path, "moisture_mean")
+    lower, upper = (read(map_path, name) for name in ("moisture_q05", "moisture_q95"))
     width = Layer(upper.values - lower.values, mean.edges)
-    shown = [(mean, f"Soil moisture, {day}", "YlGnBu", limits_of(mean))]
-    if truth_path is not None:
-        truth = read_band(truth_path)
-        limits = limits_of(mean, truth)
-        shown = [
-            (mean, f"Soil moisture mapped, {day}", "YlGnBu", limits),
-            (truth, "The landscape's true moisture", "YlGnBu", limits),
-        ]
-    shown.append((width, "Width of the 90 % prediction interval", "OrRd", limits_of(width)))
+    shown = [
+        (mean, f"Soil moisture, {day}", "YlGnBu"),
+        (width, "Width of the 90 % prediction interval", "OrRd"),
+    ]
     aspect = mean.values.shape[0] / mean.values.shape[1]
     figure = Figure(figsize=(4.4 * len(shown), 4.0 * aspect + 1.6), layout="constrained")
     panels = figure.subplots(1, len(shown))
-    for axes, (layer, title, colours, limits) in zip(panels, shown):
-        draw_panel(axes, layer, title, colours, limits)
+    for axes, (layer, title, colours) in zip(panels, shown):
+        draw_panel(axes, layer, title, colours)
         if dem_path is not None:
-            draw_contours(axes, read_band(dem_path))
+            draw_contours(axes, read(dem_path))
         axes.set_xlim(mean.edges[:2])
         axes.set_ylim(mean.edges[2:])
     draw_scale(panels[0], mean.edges)
@@ -188,7 +203,7 @@ def draw_map(
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower left", ncols=2, fontsize=8, frameon=False)
         figure.get_layout_engine().set(rect=(0, 0.07, 1, 0.93))
-    figure.savefig(picture, dpi=150)
+    figure.savefig(picture, dpi=160)
 
 
 def main() -> None:
@@ -198,9 +213,8 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--probes", type=Path, help="point layer with station and role")
     parser.add_argument("--dem", type=Path, help="terrain for contour lines")
-    parser.add_argument("--truth", type=Path, help="true moisture, where it is known")
     options = parser.parse_args()
-    draw_map(options.map, options.picture, options.probes, options.dem, options.truth)
+    draw_map(options.map, options.picture, options.probes, options.dem)
 
 
 if __name__ == "__main__":
