@@ -13,6 +13,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
+    QgsFeature,
     QgsFeatureRequest,
     QgsMapLayer,
     QgsProcessingContext,
@@ -103,8 +104,8 @@ def read_table(
     """Read a source into a core table, in chunks.
 
     NULL becomes NaN, '' or NaT. A field `fid` and the geometry column of a text table are left
-    out, and so are fields that hold neither numbers, texts nor dates, with a note. Multi-points
-    with one point count as points; other geometries leave a row without a position.
+    out, and so are fields that hold neither numbers, texts nor dates, with a note. Rows that are
+    no single points take the centroid of their shape as position.
     """
     from ..plugin.core.stations.table import Table
 
@@ -214,8 +215,9 @@ def wkt_of(crs: QgsCoordinateReferenceSystem) -> str:
 
 
 def crs_of(wkt: str) -> QgsCoordinateReferenceSystem:
-    """Return a system from the WKT of the core; invalid where there is none."""
-    return QgsCoordinateReferenceSystem.fromWkt(wkt) if wkt else QgsCoordinateReferenceSystem()
+    """Return a system from the WKT, or the code, of the core; invalid where there is none."""
+    crs = QgsCoordinateReferenceSystem.fromWkt(wkt) if wkt else QgsCoordinateReferenceSystem()
+    return crs if crs.isValid() or not wkt else QgsCoordinateReferenceSystem(wkt)
 
 
 def _read_rows(
@@ -237,15 +239,13 @@ def _read_rows(
     return x, y, values
 
 
-def _point_of(feature: Any) -> tuple[float, float]:
+def _point_of(feature: QgsFeature) -> tuple[float, float]:
+    """Return the position of a row: its point, or the centroid of another shape; else NaN."""
     geometry = feature.geometry()
-    if geometry.isNull() or geometry.isEmpty() or geometry.type() != Qgis.GeometryType.Point:
+    if geometry.isNull() or geometry.isEmpty():
         return float("nan"), float("nan")
-    if geometry.isMultipart():
-        points = geometry.asMultiPoint()
-        if len(points) != 1:
-            return float("nan"), float("nan")
-        return points[0].x(), points[0].y()
+    if geometry.type() != Qgis.GeometryType.Point or geometry.isMultipart():
+        geometry = geometry.centroid()
     point = geometry.asPoint()
     return point.x(), point.y()
 

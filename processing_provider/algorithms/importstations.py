@@ -94,7 +94,7 @@ class ImportStations(SoilMoistureAlgorithm):
 
         stations = None
         if self.given(parameters, "STATIONS"):
-            stations = self.table(parameters, "STATIONS", context, Progress())
+            stations = self.table(parameters, "STATIONS", context, progress.part(0.0, 0.0))
         columns = {name.lower(): self.text(parameters, name, context) or "" for name in COLUMNS}
         table = import_stations(
             self.file(parameters, "INPUT", context),

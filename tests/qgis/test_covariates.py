@@ -88,6 +88,19 @@ def test_raster_that_is_a_url_is_refused(refused: Callable, tmp_path: Path) -> N
     refused("terraincovariates", {"INPUT": url, "OUTPUT": tmp_path / "a.tif"}, message)
 
 
+def test_layer_that_is_no_file_is_refused(refused: Callable, tmp_path: Path) -> None:
+    """What is seen while layers are collected is told when the run starts."""
+    source = "?crs=EPSG:32633&extent=0,0,100,100&width=10&height=10&formula=1"
+    layer = QgsRasterLayer(source, "computed", "virtualraster")
+    QgsProject.instance().addMapLayer(layer)
+    refused(
+        "terraincovariates",
+        {"INPUT": layer.id(), "OUTPUT": tmp_path / "a.tif"},
+        "INPUT: the layer 'computed' is not a raster file. Save it as GeoTIFF and choose the file.",
+    )
+    QgsProject.instance().removeMapLayer(layer.id())
+
+
 def test_statistics_of_days(run: Callable, landscape: Any, tmp_path: Path) -> None:
     output = tmp_path / "statistics.tif"
     run("temporalstatistics", {"INPUT": landscape.wet, "MIN_DATES": 6, "OUTPUT": output})

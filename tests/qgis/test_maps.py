@@ -60,6 +60,38 @@ def test_map_of_a_raster_grid(
     assert rise.min() > 0.03
 
 
+def test_mask_in_degrees_is_brought_to_the_grid(
+    run: Callable, given: dict[str, Any], landscape: Any, tmp_path: Path
+) -> None:
+    import processing
+
+    degrees = tmp_path / "degrees.gpkg"
+    target = {"TARGET_CRS": "EPSG:4326", "OUTPUT": str(degrees)}
+    processing.run("native:reprojectlayer", {"INPUT": str(landscape.boundary), **target})
+    first, second = tmp_path / "a.tif", tmp_path / "b.tif"
+    grid = {"GRID": landscape.dem}
+    run("predict", {**given, **grid, "MASK": landscape.boundary, "OUTPUT": first})
+    run("predict", {**given, **grid, "MASK": degrees, "OUTPUT": second})
+    with rasterio.open(first) as one, rasterio.open(second) as other:
+        assert np.array_equal(one.read(), other.read())
+
+
+def test_fallback_maps_what_the_model_cannot(
+    run: Callable, given: dict[str, Any], chain: Any, landscape: Any, tmp_path: Path
+) -> None:
+    """In June there is no wetness, which the fallback does without."""
+    static = tmp_path / "static.smm"
+    fields = "clay;sand;elevation"
+    training = {"INPUT": chain.split, "COVARIATES": fields, "TREES": 10, "MIN_LEAF": 3}
+    run("trainmodel", {**training, "OUTPUT": static})
+    outputs = {"OUTPUT": tmp_path / "map.tif", "REASON": tmp_path / "reason.tif"}
+    june = {"DATE": "2021-06-01", "GRID": landscape.dem, "FALLBACK": static}
+    result = run("predict", {**given, **june, **outputs})
+    assert result["COVERAGE"] == 1.0
+    with rasterio.open(outputs["REASON"]) as dataset:
+        assert (dataset.read(1) == 1).all()
+
+
 def landscape_truth(landscape: Any) -> np.ndarray:
     """Moisture of the field on 9 April 2021."""
     with rasterio.open(landscape.soil) as soil, rasterio.open(landscape.wet[2]) as wet:
@@ -224,6 +256,14 @@ def test_series_of_single_days(run: Callable, given: dict[str, Any], tmp_path: P
     result = run("predictseries", {**given, **days, **grid, "OUTPUT": tmp_path / "maps"})
     names = [Path(layer).name for layer in result["LAYERS"]]
     assert names == ["moisture_20210401.tif", "moisture_20210409.tif"]
+
+
+def test_series_into_a_temporary_folder(run: Callable, given: dict[str, Any]) -> None:
+    del given["DATE"]
+    grid = {"EXTENT": FIELD, "RESOLUTION": 400, "DATES": "2021-04-09"}
+    result = run("predictseries", {**given, **grid, "OUTPUT": "TEMPORARY_OUTPUT"})
+    assert Path(result["LAYERS"][0]).parent == Path(result["OUTPUT"])
+    assert Path(result["LAYERS"][0]).is_file()
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,25 @@ def test_types_and_nulls_pass_through(run: Callable, tmp_path: Path, rows_of: Ca
     assert {row["fid"] for row in found.values()} == {1, 2, 3}
 
 
+def test_shapes_give_their_centroid(run: Callable, rows_of: Callable) -> None:
+    from qgis.core import QgsFeature, QgsGeometry
+
+    source = QgsVectorLayer("MultiPolygon?crs=EPSG:32633&field=station:string", "a", "memory")
+    for name, shape in (
+        ("a", "MultiPolygon(((0 0, 4 0, 4 2, 0 2, 0 0)))"),
+        ("b", "MultiPolygon(((10 10, 12 10, 12 12, 10 12, 10 10)))"),
+        ("c", ""),
+    ):
+        feature = QgsFeature(source.fields())
+        feature.setAttributes([name])
+        if shape:
+            feature.setGeometry(QgsGeometry.fromWkt(shape))
+        source.dataProvider().addFeature(feature)
+    rows = rows_of(run("splitstations", {**SPLIT, "INPUT": source, "OUTPUT": "memory:"})["OUTPUT"])
+    places = {row["station"]: (row.get("x"), row.get("y")) for row in rows}
+    assert places == {"a": (2, 1), "b": (11, 11), "c": (None, None)}
+
+
 def test_texts_of_a_csv_are_numbers(
     run: Callable, chain: Any, tmp_path: Path, rows_of: Callable
 ) -> None:
