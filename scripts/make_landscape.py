@@ -9,26 +9,13 @@ Run it in the plugin's environment:
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import shutil
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = "soil_moisture_mapper"
+from clone_package import ROOT, register
+
 SHIPPED = ROOT / "resources" / "landscape"
-
-
-def load_plugin() -> None:
-    """Make the clone importable as the plugin's package, whatever its folder is called."""
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{ROOT} holds no plugin.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = module
-    spec.loader.exec_module(module)
 
 
 def main() -> None:
@@ -41,7 +28,7 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=60)
     given = parser.parse_args()
 
-    load_plugin()
+    register()
     from soil_moisture_mapper.plugin.core.synthetic import LandscapeSettings, make_landscape
     from soil_moisture_mapper.plugin.core.synthetic_files import write_landscape
 
