@@ -116,7 +116,14 @@ def draw_probes(axes: Axes, probes: dict[str, list[tuple[float, float]]]) -> Non
         if len(places):
             text = f"{label} ({len(places)})"
             axes.scatter(
-                *places.T, s=26, linewidths=0.9, label=text, zorder=3, clip_on=False, **style
+                *places.T,
+                s=26,
+                linewidths=0.9,
+                label=text,
+                zorder=3,
+                clip_on=False,
+                path_effects=halo,
+                **style,
             )
 
 

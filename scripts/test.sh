@@ -43,7 +43,12 @@ shipped=(__init__.py plugin processing_provider ui)
 
 tests() { timeout 1200 python -m pytest -q "$@"; }
 secrets() { files | xargs -0 detect-secrets-hook; }
-gui() { QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1280x1024x24" timeout 600 python -m pytest -q tests/gui; }
+gui() {
+  local authority=.env/run/Xauthority # relative: xvfb-run does not quote it
+  rm -f "$authority"
+  QT_QPA_PLATFORM=xcb timeout 600 xvfb-run -a -f "$authority" -s "-screen 0 1280x1024x24" \
+    env XAUTHORITY="$PWD/$authority" python -m pytest -q tests/gui
+}
 
 step ruff ruff check .
 # not QGS105, which would have QGIS's interface imported where classFactory hands it over, nor the
