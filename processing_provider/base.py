@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,20 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         """Return where a file or folder is to be written; None where it is not wanted."""
         path = self.parameterAsFileOutput(parameters, name, context)
         return Path(path) if path else None
+
+    def save(
+        self,
+        parameters: dict[str, Any],
+        name: str,
+        context: QgsProcessingContext,
+        write: Callable[[Path], Any],
+    ) -> dict[str, str]:
+        """Write a file where it is wanted; return the output by name, nothing if not wanted."""
+        path = self.destination(parameters, name, context)
+        if path is None:
+            return {}
+        write(path)
+        return {name: str(path)}
 
     def raster_destination(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext

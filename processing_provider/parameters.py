@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,43 +11,33 @@ from qgis.core import (
     Qgis,
     QgsProcessingContext,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterCrs,
     QgsProcessingParameterDateTime,
     QgsProcessingParameterEnum,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameters,
     QgsProcessingParameterString,
-    QgsRectangle,
-    QgsReferencedRectangle,
 )
 
-from ..plugin.core.errors import InputError
 from ..plugin.core.progress import Progress
 from . import layers
 from .translation import tr
 
 if TYPE_CHECKING:
-    from ..plugin.core.covariates.table import CovariateTable
     from ..plugin.core.models.record import Model
-    from ..plugin.core.rasters.grids import Grid
     from ..plugin.core.stations.rows import TrainingRows
     from ..plugin.core.stations.table import Table
 
 MODEL_FILTER = "Soil moisture model (*.smm)"
 CSV_FILTER = "CSV files (*.csv)"
 HTML_FILTER = "HTML files (*.html)"
-DEFAULT_QUANTILES = "0.05;0.5;0.95"
 
 _SourceType = Qgis.ProcessingSourceType
 _FieldType = Qgis.ProcessingFieldParameterDataType
 _NumberType = Qgis.ProcessingNumberParameterType
-_PLAIN_EXTENT = re.compile(r"[^\[\]]*")
 
 
 def choice(
@@ -150,47 +139,6 @@ def read_date(
     definition = algorithm.parameterDefinition(name)
     day = QgsProcessingParameters.parameterAsDate(definition, parameters, context)
     return datetime.date(day.year(), day.month(), day.day()) if day.isValid() else None
-
-
-def read_quantiles(text: str) -> tuple[float, ...]:
-    """Return the levels of a text, ascending.
-
-    Examples
-    --------
-    >>> read_quantiles("0.95; 0.5,0.05")
-    (0.05, 0.5, 0.95)
-    """
-    levels = set()
-    for part in re.split(r"[;,]", text):
-        if not part.strip():
-            continue
-        try:
-            level = float(part)
-        except ValueError:
-            level = -1.0
-        if not 0.0 < level < 1.0:
-            raise InputError(
-                f"QUANTILES: '{part.strip()}' is not a number between 0 and 1.",
-                f"Give levels joined by semicolons, such as {DEFAULT_QUANTILES}.",
-            )
-        levels.add(level)
-    return tuple(sorted(levels))
-
-
-def read_dates(text: str) -> list[datetime.date]:
-    """Return the days of a text of ISO dates joined by semicolons, ascending, each once."""
-    days = set()
-    for part in re.split(r"[;,\s]+", text.strip()):
-        if not part:
-            continue
-        try:
-            days.add(datetime.date.fromisoformat(part))
-        except ValueError as error:
-            raise InputError(
-                f"DATES: '{part}' is not a date.",
-                "Give days as YYYY-MM-DD, joined by semicolons.",
-            ) from error
-    return sorted(days)
 
 
 class SeedParameter:
@@ -312,141 +260,3 @@ class ModelTableParameters(TableParameters, ModelParameter):
             min_stations=1,
             progress=progress,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class MapRequest:
-    """What a map is made of beside its day."""
-
-    model: Model
-    fallback: Model | None
-    table: CovariateTable
-    grid: Grid
-    mask: list[dict[str, Any]] | None
-    quantiles: tuple[float, ...]
-
-
-class MapParameters(ModelParameter):
-    """Model, covariates, grid, mask, quantiles and fallback of a map."""
-
-    def declare_model_and_covariates(self) -> None:
-        """Add model and covariate table."""
-        self.declare_model()
-        self.add(csv_file("COVARIATES", tr("Covariate table")))
-
-    def declare_grid(self) -> None:
-        """Add where the map lies and what it holds."""
-        self.add(
-            QgsProcessingParameterRasterLayer(
-                "GRID", tr("Grid (raster whose cells the map takes)"), None, True
-            )
-        )
-        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
-        self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
-        self.add(
-            QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
-        )
-        self.add(
-            QgsProcessingParameterFeatureSource(
-                "MASK", tr("Mask (polygons to map)"), [_SourceType.VectorPolygon], None, True
-            )
-        )
-        self.add(
-            QgsProcessingParameterString("QUANTILES", tr("Quantiles"), DEFAULT_QUANTILES),
-            advanced=True,
-        )
-        self.add(model_file("FALLBACK", tr("Fallback model"), optional=True), advanced=True)
-
-    def collect_extent(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        """Keep the extent with its own system; to be called in `collect`."""
-        self._extent: tuple[tuple[float, ...], str] | None = None
-        if not self.given(parameters, "EXTENT"):
-            return
-        value = parameters["EXTENT"]
-        edges = self.parameterAsExtent(parameters, "EXTENT", context)
-        crs = self.parameterAsExtentCrs(parameters, "EXTENT", context)
-        box = (edges.xMinimum(), edges.yMinimum(), edges.xMaximum(), edges.yMaximum())
-        self._has_own_crs = not _has_no_crs(value)
-        self._extent = (box, layers.wkt_of(crs))
-
-    def read_map(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
-    ) -> MapRequest:
-        """Read everything a map needs beside its day."""
-        from ..plugin.core.covariates.table import read_table
-
-        quantiles = read_quantiles(self.parameterAsString(parameters, "QUANTILES", context))
-        grid = self.read_grid(parameters, context)
-        progress.info(f"Grid: {grid.describe()}.")
-        mask = None
-        if self.given(parameters, "MASK"):
-            source = self.parameterAsSource(parameters, "MASK", context)
-            if source is None:
-                raise InputError("MASK cannot be read.", "Choose a polygon layer.")
-            mask = layers.mask_geometries(source, grid.crs, context, progress)
-        return MapRequest(
-            model=self.read_model(parameters, context),
-            fallback=self.read_model(parameters, context, "FALLBACK"),
-            table=read_table(self.file(parameters, "COVARIATES", context)),
-            grid=grid,
-            mask=mask,
-            quantiles=quantiles,
-        )
-
-    def read_grid(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Grid:
-        """Return the cells of the map.
-
-        Raises
-        ------
-        InputError
-            When neither GRID nor EXTENT is given, or what excludes each other.
-        """
-        if self.given(parameters, "GRID"):
-            return self._grid_of_raster(parameters, context)
-        if self._extent is None:
-            raise InputError(
-                "Neither GRID nor EXTENT is given.",
-                "Choose a raster as GRID, or an EXTENT and a RESOLUTION.",
-            )
-        if not self.given(parameters, "RESOLUTION"):
-            raise InputError(
-                "EXTENT is given without RESOLUTION.", "Give the cell size in CRS units."
-            )
-        from ..plugin.core.rasters.grids import Grid, transform_extent
-
-        box, own = self._extent
-        crs = own
-        if self.given(parameters, "CRS"):
-            crs = layers.wkt_of(self.parameterAsCrs(parameters, "CRS", context))
-            box = transform_extent(own, crs, box) if self._has_own_crs else box
-        if not crs:
-            raise InputError(
-                "EXTENT has no coordinate system.",
-                "Add it, as in 0,100,0,100 [EPSG:32633], or give CRS.",
-            )
-        resolution = self.parameterAsDouble(parameters, "RESOLUTION", context)
-        return Grid.from_extent(box, resolution, crs)
-
-    def _grid_of_raster(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Grid:
-        refused = [name for name in ("RESOLUTION", "CRS") if self.given(parameters, name)]
-        if refused:
-            raise InputError(
-                f"{' and '.join(refused)} cannot be given beside GRID.",
-                "Leave GRID or them empty: with GRID, EXTENT alone cuts its cells.",
-            )
-        from ..plugin.core.rasters.grids import transform_extent
-        from ..plugin.core.rasters.reading import geometry
-
-        grid = geometry(self.rasters("GRID")[0].path)
-        if self._extent is None:
-            return grid
-        box, own = self._extent
-        return grid.cut(transform_extent(own, grid.crs, box) if self._has_own_crs else box)
-
-
-def _has_no_crs(value: Any) -> bool:
-    if isinstance(value, QgsReferencedRectangle):
-        return not value.crs().isValid()
-    if isinstance(value, QgsRectangle):
-        return True
-    return isinstance(value, str) and value.count(",") == 3 and bool(_PLAIN_EXTENT.fullmatch(value))

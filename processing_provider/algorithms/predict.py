@@ -12,7 +12,8 @@ from qgis.core import (
 
 from ...plugin.core.progress import Progress
 from ..base import SoilMoistureAlgorithm
-from ..parameters import MapParameters, date, read_date
+from ..map_parameters import MapParameters
+from ..parameters import date, read_date
 from ..translation import tr
 
 

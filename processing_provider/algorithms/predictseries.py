@@ -14,14 +14,13 @@ from qgis.core import (
 from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress
 from ..base import SoilMoistureAlgorithm
+from ..map_parameters import MapParameters, read_dates
 from ..parameters import (
     CSV_FILTER,
-    MapParameters,
     date,
     file_output,
     line,
     read_date,
-    read_dates,
     whole,
 )
 from ..translation import tr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qgis.core import QgsProcessingContext
@@ -80,19 +81,14 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
         )
         metrics = spiking_metrics(result)
         result = replace(result, model=replace(result.model, metrics=tuple(metrics)))
-        outputs: dict[str, Any] = {}
-        report = self.destination(parameters, "REPORT", context)
-        if report:
-            spiking_report(result, report, warnings=heard.warnings)
-            outputs["REPORT"] = str(report)
-        table = self.destination(parameters, "METRICS", context)
-        if table:
-            write_metrics(metrics, table)
-            outputs["METRICS"] = str(table)
-        output = self.destination(parameters, "OUTPUT", context)
         embed = self.parameterAsBoolean(parameters, "EMBED_TRAINING", context)
-        save_model(result.model, output, embed_training=embed)
-        return {**outputs, "OUTPUT": str(output)}
+        report = partial(spiking_report, result, warnings=heard.warnings)
+        model_file = partial(save_model, result.model, embed_training=embed)
+        return {
+            **self.save(parameters, "REPORT", context, report),
+            **self.save(parameters, "METRICS", context, partial(write_metrics, metrics)),
+            **self.save(parameters, "OUTPUT", context, model_file),
+        }
 
     def _read_rows(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingOutputNumber
@@ -81,23 +82,19 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         result = train_model(rows, settings, heard.part(0.1, 0.8))
         metrics = training_metrics(result)
         result = replace(result, model=replace(result.model, metrics=tuple(metrics)))
-        outputs: dict[str, Any] = {}
-        report = self.destination(parameters, "REPORT", context)
-        if report:
-            last = heard.part(0.8, 1.0)
-            training_report(result, report, warnings=heard.warnings, progress=last)
-            outputs["REPORT"] = str(report)
-        table = self.destination(parameters, "METRICS", context)
-        if table:
-            write_metrics(metrics, table)
-            outputs["METRICS"] = str(table)
-        output = self.destination(parameters, "OUTPUT", context)
         embed = self.parameterAsBoolean(parameters, "EMBED_TRAINING", context)
-        save_model(result.model, output, embed_training=embed)
+        last = heard.part(0.8, 1.0)
+        report = partial(training_report, result, warnings=heard.warnings, progress=last)
+        model_file = partial(save_model, result.model, embed_training=embed)
+        outputs = {
+            **self.save(parameters, "REPORT", context, report),
+            **self.save(parameters, "METRICS", context, partial(write_metrics, metrics)),
+            **self.save(parameters, "OUTPUT", context, model_file),
+        }
         overall = find_row(metrics, "overall", "model") or {}
         numbers = {"RMSE": overall.get("rmse"), "R2": overall.get("r2")}
         known = {name: value for name, value in numbers.items() if value is not None}
-        return {**outputs, "OUTPUT": str(output), **known}
+        return {**outputs, **known}
 
     def _read_input(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterFeatureSink
@@ -71,18 +72,12 @@ class Validate(ModelTableParameters, SoilMoistureAlgorithm):
             baseline_name=baseline or "baseline",
             progress=heard.part(0.2, 0.8),
         )
-        outputs: dict[str, Any] = {}
-        report = self.destination(parameters, "REPORT", context)
-        if report:
-            validation_report(result, report, warnings=heard.warnings)
-            outputs["REPORT"] = str(report)
-        table = self.destination(parameters, "METRICS", context)
-        if table:
-            write_metrics(validation_metrics(result), table)
-            outputs["METRICS"] = str(table)
+        report = partial(validation_report, result, warnings=heard.warnings)
+        metrics = partial(write_metrics, validation_metrics(result))
         residuals = residual_table(result)
         last = heard.part(0.8, 1.0)
         return {
-            **outputs,
             **self.write(parameters, "RESIDUALS", context, residuals, source.types, last),
+            **self.save(parameters, "REPORT", context, report),
+            **self.save(parameters, "METRICS", context, metrics),
         }
