@@ -88,6 +88,23 @@ def test_licence(root: Path) -> None:
     assert "license: GPL-2.0-or-later" in (root / "CITATION.cff").read_text("utf-8")
 
 
+def test_links_between_pages(root: Path) -> None:
+    pages = [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("resources/**/*.md")]
+    links = [
+        (page.relative_to(root).as_posix(), target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
+        if not target.startswith(("http", "#", "mailto:"))
+    ]
+    assert len(links) > 20
+    wrong = [
+        (page, to)
+        for page, to in links
+        if not (root / page).parent.joinpath(to.split("#")[0]).exists()
+    ]
+    assert wrong == []
+
+
 def test_requirements_are_those_the_plugin_checks(root: Path) -> None:
     lines = (root / "requirements.txt").read_text("utf-8").splitlines()
     minimum = dict(re.match(r"([\w-]+)>=([\d.]+)", line).groups() for line in lines if ">=" in line)
