@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    NULL,
     Qgis,
-    QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -103,7 +101,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
 
     def given(self, parameters: dict[str, Any], name: str) -> bool:
         """Whether a value was given for a parameter that may be left out."""
-        return _is_given(parameters.get(name))
+        return layers.is_given(parameters.get(name))
 
     def text(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
@@ -117,7 +115,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         """Return the field names of a parameter that takes several."""
         definition = self.parameterDefinition(name)
         value = parameters.get(name, definition.defaultValue())
-        if not _is_given(value):
+        if not layers.is_given(value):
             return []
         if isinstance(value, str):
             return [part.strip() for part in value.split(";") if part.strip()]
@@ -196,7 +194,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         memory layers and database tables are written as QGIS does.
         """
         value = parameters.get(name)
-        if not _is_given(value):
+        if not layers.is_given(value):
             return {}
         if isinstance(value, QgsProcessingOutputLayerDefinition):
             value = value.sink.valueAsString(context.expressionContext(), "")[0]
@@ -264,12 +262,12 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         for definition in self.destinationParameterDefinitions():
             value = parameters.get(definition.name())
             folder = isinstance(definition, QgsProcessingParameterFolderDestination)
-            if folder or not _is_given(value):
+            if folder or not layers.is_given(value):
                 continue
             supported, message = definition.isSupportedOutputValue(value, context)
             if not supported:
                 return False, f"{definition.name()}: {message}"
-        return super().checkParameterValues(parameters, context)
+        return super().checkParameterValues(self._with_flat_lists(parameters), context)
 
     def prepareAlgorithm(
         self,
@@ -309,17 +307,25 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         except (OSError, MemoryError) as error:
             raise QgsProcessingException(f"{type(error).__name__}: {error}") from error
 
+    def _with_flat_lists(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        flat = dict(parameters)
+        for definition in self.parameterDefinitions():
+            value = flat.get(definition.name())
+            if isinstance(value, (list, tuple)) and _holds_rasters(definition):
+                flat[definition.name()] = layers.flat_items(value)
+        return flat
+
     def _collect_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         for definition in self.parameterDefinitions():
             name = definition.name()
             value = parameters.get(name)
-            if not _is_given(value):
+            if not layers.is_given(value):
                 continue
             if isinstance(definition, QgsProcessingParameterFeatureSource):
                 layer = self.parameterAsVectorLayer(parameters, name, context)
                 self._keys[name] = layers.layer_keys(layer)
             elif _holds_rasters(definition):
-                items = value if isinstance(value, (list, tuple)) else [value]
+                items = layers.flat_items(value)
                 self._rasters[name] = [layers.raster_input(i, context, name) for i in items]
 
     def _write_sink(
@@ -354,12 +360,3 @@ def _holds_rasters(definition: QgsProcessingParameterDefinition) -> bool:
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
         return definition.layerType() == Qgis.ProcessingSourceType.Raster
     return isinstance(definition, QgsProcessingParameterRasterLayer)
-
-
-def _is_given(value: Any) -> bool:
-    """Whether a parameter has a value; dialogs give NULL and invalid systems for none."""
-    if isinstance(value, QgsCoordinateReferenceSystem):
-        return value.isValid()
-    if isinstance(value, str):
-        return value != ""
-    return value is not None and value != NULL

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
+    NULL,
     Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
@@ -156,6 +157,26 @@ def raster_input(value: Any, context: QgsProcessingContext, name: str) -> Raster
     return RasterInput(layer.source() if parts.get("layerName") else path, *_fixed_range(layer))
 
 
+def flat_items(value: Any) -> list[Any]:
+    """Return the items of a value as one list.
+
+    A model hands over a list of lists where several of its inputs and steps are wired to one
+    parameter; those that were left empty are skipped.
+    """
+    if isinstance(value, (list, tuple)):
+        return [item for part in value for item in flat_items(part)]
+    return [value] if is_given(value) else []
+
+
+def is_given(value: Any) -> bool:
+    """Whether a parameter has a value; dialogs give NULL and invalid systems for none."""
+    if isinstance(value, QgsCoordinateReferenceSystem):
+        return value.isValid()
+    if isinstance(value, str):
+        return value != ""
+    return value is not None and value != NULL
+
+
 def check_raster_texts(name: str, value: Any, context: QgsProcessingContext) -> None:
     """Raise `InputError` for texts that would make GDAL follow a URL or read inline XML.
 
@@ -163,7 +184,7 @@ def check_raster_texts(name: str, value: Any, context: QgsProcessingContext) -> 
     """
     from ..plugin.core.rasters.paths import refuse_remote
 
-    for item in value if isinstance(value, (list, tuple)) else [value]:
+    for item in flat_items(value):
         if not isinstance(item, str) or not item or _loaded_layer(item, context) is not None:
             continue
         try:
