@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..models.record import Model
+from ..models.record import SPIKE_DAYS, Model
 from .figures import importance_figure
 from .importance import by_importance, impurity_importance
 from .intervals import POINT_NOTE, margins_table
@@ -38,7 +38,6 @@ from .sections import (
     score_section,
     settings_section,
 )
-from .validation import SPIKE_DAYS
 
 _LABELS = {"model": "model", "before": "before", "after": "spiked"}
 

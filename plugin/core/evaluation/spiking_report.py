@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..models.heldout import HeldOut
+from ..models.record import SPIKE_DAYS
 from ..models.spiking import MIN_SPIKES, SpikeResult
 from ..stations.rows import TrainingRows
 from .by_station import held_bias, held_rmse, score_changes
@@ -54,7 +55,6 @@ from .sections import (
     warnings_box,
 )
 from .spiking_verdict import spike_stations, validation_text, verdict_text
-from .validation import SPIKE_DAYS
 
 LABELS = {"before": "before", "after": "spiked", "local": "local only"}
 

@@ -8,13 +8,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..models.heldout import HeldOut, predict_rows
-from ..models.record import Model
+from ..models.record import SPIKE_DAYS, Model
 from ..progress import Progress
 from ..stations.rows import TrainingRows
 from ..stations.table import Table
-
-#: A spiked model is untested further from a probe reading than this.
-SPIKE_DAYS = 15
 
 
 @dataclass(frozen=True, eq=False)

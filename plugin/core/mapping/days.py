@@ -8,10 +8,9 @@ from typing import Sequence
 
 from ..covariates.table import CovariateRow, CovariateTable
 from ..errors import InputError
-from ..models.record import Model
+from ..models.record import SPIKE_DAYS, Model
 from ..progress import Progress
 
-SPIKE_REACH = 15  # days around a probe reading within which a spiked model was seen at work
 _NAMED = 5
 
 
@@ -98,11 +97,11 @@ def _warn_of_spikes(model: Model, days: Sequence[date], progress: Progress) -> N
     if not spikes:
         return
     far = [
-        day for day in days if min(abs((day - spike).days) for spike in spikes) > SPIKE_REACH
+        day for day in days if min(abs((day - spike).days) for spike in spikes) > SPIKE_DAYS
     ]
     if far:
         progress.warn(
-            f"{_dates(far)} more than {SPIKE_REACH} days from every probe reading of the spiked "
+            f"{_dates(far)} more than {SPIKE_DAYS} days from every probe reading of the spiked "
             f"model ({min(spikes)} to {max(spikes)}): its correction is untested there."
         )
 

@@ -21,6 +21,8 @@ __all__ = ["Covariate", "Model", "Prediction", "predict_model"]
 
 METHODS = ("qrf", "rf")
 KINDS = ("trained", "spiked")
+SPIKE_DAYS = 15
+"""A spiked model is untested further from a probe reading than this many days."""
 
 
 @dataclass(frozen=True)
