@@ -48,6 +48,8 @@ REQUIRED = (
     Package("joblib", "joblib", "1.2", "python3-joblib"),
     Package("matplotlib", "matplotlib", "3.5", "python3-matplotlib"),
 )
+AFFINE_NEEDS = '"attrs>=23.2"'
+"""With older ones affine, on which rasterio rests, fails; pip does not see it."""
 
 
 def plugin_version() -> str:
@@ -165,6 +167,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _pip_names(packages: Iterable[Package]) -> str:
     names = [f'"{package.name}>={package.minimum}"' for package in packages]
+    if any(package.module == "rasterio" for package in packages):
+        names.append(AFFINE_NEEDS)
     numpy = installed_version(REQUIRED[0])
     if numpy and not any(package.module == "numpy" for package in packages):
         names.append(f'"numpy=={numpy}"')

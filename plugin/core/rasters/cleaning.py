@@ -8,9 +8,9 @@ kind of missing cell.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Sequence
-from xml.sax.saxutils import escape
 
 import rasterio
 from rasterio.io import MemoryFile

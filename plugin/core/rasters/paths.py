@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
-from xml.sax.saxutils import unescape
 
 from ..errors import RasterError
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Sequence
-from xml.sax.saxutils import quoteattr
 
 STYLES = Path(__file__).resolve().parents[3] / "resources" / "styles"
 MOISTURE_STYLE = STYLES / "moisture.qml"
@@ -40,7 +40,7 @@ def continuous_style(
 def paletted_style(classes: Sequence[tuple[int, str, str]], *, band: int = 1) -> str:
     """Return a style with a legend of codes: (value, label, colour)."""
     entries = "".join(
-        f'<paletteEntry value="{value}" label={quoteattr(label)} color="{colour}" alpha="255"/>'
+        f'<paletteEntry value="{value}" label="{escape(label)}" color="{colour}" alpha="255"/>'
         for value, label, colour in classes
     )
     return _document(
