@@ -112,7 +112,8 @@ def test_broken_package_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "win32",
             "To install, open the OSGeo4W Shell in the Start menu's QGIS folder and run: "
-            'python -m pip install --user "rasterio>=1.3" "scikit-learn>=1.2" "attrs>=23.2" "numpy==',
+            'python -m pip install --user "rasterio>=1.3" "scikit-learn>=1.2" "attrs>=23.2" '
+            '"numpy==',
         ),
         ("darwin", "To install, open Terminal and run: "),
         (
