@@ -170,6 +170,21 @@ def test_cancelling_stops_between_trees(after):
     assert len(progress.seen) == after
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"max_features": 0.0}, r"MAX_FEATURES is 0\. Give the share"),
+        ({"max_features": 1.2}, r"MAX_FEATURES is 1\.2\. "),
+        ({"max_features": float("nan")}, r"MAX_FEATURES is nan\. "),
+        ({"trees": 0}, r"TREES is 0\. Give at least 1"),
+        ({"min_leaf": 0}, r"MIN_LEAF is 0\. Give at least 1"),
+    ],
+)
+def test_settings_of_no_forest_are_refused(setting, message):
+    with pytest.raises(InputError, match=message):
+        grow_forest(*table(20), **setting)
+
+
 def test_rows_that_cannot_be_used_are_refused():
     X, y = table(20)
     gap = X.copy()

@@ -164,6 +164,15 @@ def test_another_depth_is_refused_with_both_ranges():
     assert "0.3" in progress.warnings[0]
 
 
+def test_a_model_that_does_not_state_its_forest_is_not_refitted():
+    model = base()
+    unknown = {k: v for k, v in model.hyperparameters.items() if k != "min_leaf"}
+    with pytest.raises(InputError, match="does not state min_leaf of its forest"):
+        spike_model(
+            replace(model, hyperparameters=unknown), make_rows("p", 5, "f"), SpikeSettings()
+        )
+
+
 def test_a_spiked_model_is_not_spiked_again():
     with pytest.raises(InputError, match="spiked already"):
         spike_model(spiked().model, make_rows("q", 5, "f"), SpikeSettings())

@@ -199,7 +199,8 @@ def grow_forest(
     Raises
     ------
     InputError
-        Arrays that do not fit together, are not finite, or weights that are not positive.
+        Arrays that do not fit together, are not finite, weights that are not positive, or settings
+        that no forest can have.
     Cancelled
         The user stopped the run.
 
@@ -208,6 +209,7 @@ def grow_forest(
     .. [1] Breiman, L. (2001). Random forests. Machine Learning, 45, 5-32.
        https://doi.org/10.1023/A:1010933404324
     """
+    _check_settings(trees, min_leaf, max_features)
     X, y, weight = _checked(X, y, weight)
     state = np.random.RandomState(seed)
     seeds = [int(state.randint(_SEED_LIMIT)) for _ in range(trees)]
@@ -230,6 +232,17 @@ def draw_counts(n: int, weight: np.ndarray | None, seed: int) -> np.ndarray:
     else:
         drawn = state.choice(n, n, replace=True, p=weight / np.sum(weight))
     return np.bincount(drawn, minlength=n)
+
+
+def _check_settings(trees: int, min_leaf: int, max_features: float) -> None:
+    for name, number in (("TREES", trees), ("MIN_LEAF", min_leaf)):
+        if number < 1:
+            raise InputError(f"{name} is {number}.", "Give at least 1.")
+    if not 0 < max_features <= 1:
+        raise InputError(
+            f"MAX_FEATURES is {max_features:g}.",
+            "Give the share of covariates to try at each split, above 0 and up to 1.",
+        )
 
 
 def _checked(

@@ -27,6 +27,8 @@ FORMAT = "soil-moisture-model"
 SCHEMA = 1
 
 _MARGINS = ("station", "network", "spiked")
+_MOST_ROWS = 2**31 - 1
+_LARGEST_SEED = 2**32 - 1
 
 
 def save_model(model: Model, path: str | Path, embed_training: bool = True) -> None:
@@ -203,13 +205,26 @@ def _model(fields: Fields, arrays: Mapping[str, np.ndarray]) -> Model:
         depth=fields.pair("depth"),
         period=_period(fields),
         spike_dates=_dates(fields, "spike_dates"),
-        hyperparameters=fields.mapping("hyperparameters"),
+        hyperparameters=_hyperparameters(fields, forest.trees),
         metrics=fields.mappings("metrics"),
         calibration=_calibration(fields),
         provenance=fields.mapping("provenance"),
         training=training,
         local=local,
     )
+
+
+def _hyperparameters(fields: Fields, trees: int) -> dict[str, Any]:
+    """Return the hyper-parameters; those that a spiked forest is grown with are in range."""
+    record = fields.record("hyperparameters")
+    if record.has("trees") and record.whole("trees") != trees:
+        raise BrokenArrays(f"it holds {trees} trees and states another number")
+    share = record.number("max_features") if record.has("max_features") else 1.0
+    smallest = record.whole("min_leaf") if record.has("min_leaf") else 1
+    seed = record.whole("seed") if record.has("seed") else 0
+    if not 0 < share <= 1 or not 1 <= smallest <= _MOST_ROWS or seed > _LARGEST_SEED:
+        raise BrokenArrays("its hyper-parameters are those of no forest")
+    return fields.mapping("hyperparameters")
 
 
 def _period(fields: Fields) -> tuple[str, str] | None:

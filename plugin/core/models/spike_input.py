@@ -9,6 +9,8 @@ from ..progress import Progress
 from ..stations.rows import TrainingRows
 from .record import Model
 
+_FOREST_SETTINGS = ("trees", "min_leaf", "max_features")
+
 
 def check_spikes(
     base: Model,
@@ -22,13 +24,20 @@ def check_spikes(
     Raises
     ------
     InputError
-        A model that is spiked already, a weight that is not positive, other covariates or a depth
-        range that does not overlap.
+        A model that is spiked already or does not state how its forest was grown, a weight that
+        is not positive, other covariates or a depth range that does not overlap.
     """
     if base.kind == "spiked":
         raise InputError(
             "The model is spiked already.",
             "Spike the model it was made from, with all local stations in one table.",
+        )
+    unknown = [name for name in _FOREST_SETTINGS if name not in base.hyperparameters]
+    if unknown:
+        raise InputError(
+            f"The model does not state {', '.join(unknown)} of its forest, so it cannot be "
+            "refitted with local rows.",
+            "Train it again.",
         )
     if not np.isfinite(weight) or weight < 0:
         raise InputError(f"WEIGHT is {weight:g}.", "Give a positive number, or 0 for automatic.")
