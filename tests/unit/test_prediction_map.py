@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import threading
 import time
@@ -135,6 +136,44 @@ def test_map_is_the_model_at_every_pixel_that_has_its_covariates(tmp_path, land,
         assert (dataset.nodata, dataset.dtypes[0]) == (-9999.0, "float32")
         assert dataset.profile["tiled"] and dataset.compression.value == "DEFLATE"
     assert "singlebandpseudocolor" in (tmp_path / "karte ö.qml").read_text()
+
+
+def test_blocks_that_finish_in_any_order_give_the_same_file(tmp_path, land, model, monkeypatch):
+    real = prediction.predict_block
+    tiles = Grid(UTM, Affine(5, 0, LEFT, 0, -5, TOP), 300, 260)
+
+    def delayed(*args, **kwargs):
+        if next(number) == 0:
+            time.sleep(0.5)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(prediction, "predict_block", delayed)
+    files = []
+    for threads in (1, 4):
+        number = itertools.count()
+        path = tmp_path / f"{threads}.tif"
+        predict_map(model, land, DAY, tiles, output=path, threads=threads)
+        files.append(path.read_bytes())
+    assert files[0] == files[1]
+
+
+def test_blocks_are_written_in_turn_to_each_file_and_stop_when_told():
+    windows = GRID.windows(16)
+    turns, stop, order = blocks.Turns(windows), threading.Event(), []
+
+    def write(window):
+        with turns.take(0, window, stop):
+            order.append(window)
+
+    workers = [threading.Thread(target=write, args=(window,)) for window in windows[::-1]]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(5)
+    assert order == list(windows)
+    stop.set()
+    with pytest.raises(Cancelled), turns.take(1, windows[1], stop):
+        pass
 
 
 def test_blocks_and_threads_change_nothing(tmp_path, land, model):

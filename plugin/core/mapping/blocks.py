@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date
@@ -262,6 +263,31 @@ def inside_mask(
     if mask is None:
         return np.ones((window.height, window.width), dtype=bool)
     return rasterize_mask(mask, grid, window)
+
+
+class Turns:
+    """Lets the blocks of a run write to each file in the order of the windows.
+
+    Threads finish in any order; written in this one, a map has the same bytes in every run.
+    """
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self._place = {window: place for place, window in enumerate(windows)}
+        self._written: dict[int, int] = defaultdict(int)
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, file: int, window: Window, stop: threading.Event) -> Iterator[None]:
+        """Wait until every earlier block is written to a file, given by its number."""
+        with self._changed:
+            while self._written[file] < self._place[window]:
+                if stop.is_set():
+                    raise Cancelled
+                self._changed.wait(_POLL_SECONDS)
+        yield
+        with self._changed:
+            self._written[file] += 1
+            self._changed.notify_all()
 
 
 def run_blocks(

@@ -24,6 +24,7 @@ from .blocks import (
     FULL_MODEL,
     StackReader,
     Tally,
+    Turns,
     inside_mask,
     predict_block,
     run_blocks,
@@ -320,25 +321,28 @@ def _map_days(
 ) -> list[Tally]:
     """Predict and write every block of some days; blocks outside, days inside."""
     names = tuple(plans[0].rows)
+    windows = job.grid.windows(job.block)
+    turns = Turns(windows)
     with StackReader(job.table, plans, job.grid, progress) as reader:
         _check_overlap(job, reader.outside, len(plans))
 
         def work(window: Window, stop: threading.Event) -> list[Tally]:
             inside = inside_mask(job.mask, job.grid, window)
             if not inside.any():
-                return [_leave_empty(job, window, day_files) for day_files in files]
+                return _leave_empty(job, window, files, turns, stop)
             tallies = []
-            for stack, day_files in zip(reader.blocks(window), files):
+            for number, (stack, day_files) in enumerate(zip(reader.blocks(window), files)):
                 found = predict_block(
                     stack, names, inside, job.model, job.fallback, job.quantiles, stop
                 )
-                day_files.values.write(window, found.bands)
-                if day_files.reason is not None:
-                    day_files.reason.write(window, found.reason[None])
+                with turns.take(number, window, stop):
+                    day_files.values.write(window, found.bands)
+                    if day_files.reason is not None:
+                        day_files.reason.write(window, found.reason[None])
                 tallies.append(found.tally)
             return tallies
 
-        found = run_blocks(work, job.grid.windows(job.block), job.threads, progress)
+        found = run_blocks(work, windows, job.threads, progress)
     totals = [Tally() for _ in plans]
     for tallies in found:
         for total, tally in zip(totals, tallies):
@@ -351,12 +355,17 @@ def _map_days(
     return totals
 
 
-def _leave_empty(job: _Job, window: Window, files: _DayFiles) -> Tally:
+def _leave_empty(
+    job: _Job, window: Window, files: Sequence[_DayFiles], turns: Turns, stop: threading.Event
+) -> list[Tally]:
     shape = (window.height, window.width)
-    files.values.write(window, np.full((2 + len(job.quantiles), *shape), np.nan, np.float32))
-    if files.reason is not None:
-        files.reason.write(window, np.full((1, *shape), 255, np.uint8))
-    return Tally()
+    bands = np.full((2 + len(job.quantiles), *shape), np.nan, np.float32)
+    for number, day_files in enumerate(files):
+        with turns.take(number, window, stop):
+            day_files.values.write(window, bands)
+            if day_files.reason is not None:
+                day_files.reason.write(window, np.full((1, *shape), 255, np.uint8))
+    return [Tally() for _ in files]
 
 
 def _check_overlap(job: _Job, outside: dict[str, int], days: int) -> None:
