@@ -12,6 +12,7 @@ from qgis.core import (
     Qgis,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingDestinationParameter,
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputDefinition,
@@ -266,7 +267,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
                 continue
             supported, message = definition.isSupportedOutputValue(value, context)
             if not supported:
-                return False, f"{definition.name()}: {message}"
+                return False, f"{definition.name()}: {message}{_cure_of(definition)}"
         return super().checkParameterValues(self._with_flat_lists(parameters), context)
 
     def prepareAlgorithm(
@@ -360,3 +361,12 @@ def _holds_rasters(definition: QgsProcessingParameterDefinition) -> bool:
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
         return definition.layerType() == Qgis.ProcessingSourceType.Raster
     return isinstance(definition, QgsProcessingParameterRasterLayer)
+
+
+def _cure_of(definition: QgsProcessingDestinationParameter) -> str:
+    """Return a sentence with the extensions that a layer output can have."""
+    for kind in ("Raster", "Vector"):
+        extensions = getattr(definition, f"supportedOutput{kind}LayerExtensions", None)
+        if extensions is not None:
+            return f". Use {' or '.join('.' + one for one in extensions())}."
+    return ""

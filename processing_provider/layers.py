@@ -6,6 +6,7 @@ import datetime
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
@@ -178,7 +179,7 @@ def is_given(value: Any) -> bool:
 
 
 def check_raster_texts(name: str, value: Any, context: QgsProcessingContext) -> None:
-    """Raise `InputError` for texts that would make GDAL follow a URL or read inline XML.
+    """Raise `InputError` for files that do not exist, URLs and inline XML.
 
     Asked before QGIS tries to open them.
     """
@@ -191,6 +192,11 @@ def check_raster_texts(name: str, value: Any, context: QgsProcessingContext) -> 
             refuse_remote(item)
         except RasterError as error:
             raise InputError(f"{name}: {error.cause}", error.cure) from error
+        if not Path(item.partition("|")[0]).exists():
+            raise InputError(
+                f"{name}: the raster file '{item}' does not exist.",
+                "Check the path, or choose a layer of the project.",
+            )
 
 
 def mask_geometries(

@@ -180,7 +180,8 @@ def test_table_is_extended(run: Callable, landscape: Any) -> None:
         ),
         (
             {"STATIC": ["nowhere.tif"]},
-            "Unable to execute algorithm\nIncorrect parameter value for STATIC",
+            "Unable to execute algorithm\nSTATIC: the raster file '{folder}/nowhere.tif' does not "
+            "exist. Check the path, or choose a layer of the project.",
         ),
         (
             {"STATIC": ["soil.tif"], "GROUPS": "clay"},
@@ -204,7 +205,7 @@ def test_table_refuses(
     parameters = {**given, "OUTPUT": landscape.folder / "refused.csv"}
     if rasters:
         parameters["STATIC"] = rasters
-    refused("covariatetable", parameters, message)
+    refused("covariatetable", parameters, message.replace("{folder}", str(landscape.folder)))
     assert not (landscape.folder / "refused.csv").exists()
 
 

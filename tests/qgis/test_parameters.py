@@ -332,8 +332,19 @@ def test_seeds_and_good_defaults_are_advanced(provider: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "output", "path", "message"),
     [
-        ("predict", "OUTPUT", "map.png", "OUTPUT: “.png” files are not supported as outputs"),
-        ("splitstations", "OUTPUT", "a.shp", "OUTPUT: “.shp” files are not supported as outputs"),
+        (
+            "predict",
+            "OUTPUT",
+            "map.png",
+            "OUTPUT: “.png” files are not supported as outputs for this algorithm. Use .tif.",
+        ),
+        (
+            "splitstations",
+            "OUTPUT",
+            "a.shp",
+            "OUTPUT: “.shp” files are not supported as outputs for this algorithm. "
+            "Use .gpkg or .fgb or .geojson or .csv.",
+        ),
         ("trainmodel", "OUTPUT", "a.zip", "OUTPUT: 'a.zip' must end in .smm"),
         ("trainmodel", "REPORT", "a.pdf", "REPORT: 'a.pdf' must end in .html"),
         ("covariatetable", "OUTPUT", "a.txt", "OUTPUT: 'a.txt' must end in .csv"),

@@ -19,7 +19,6 @@ from soil_moisture_mapper.plugin.core.covariates.table import CovariateTable
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.mapping import blocks, prediction
 from soil_moisture_mapper.plugin.core.mapping.prediction import (
-    parse_quantiles,
     predict_map,
     predict_series,
     quantile_name,
@@ -466,16 +465,6 @@ def test_series_without_any_possible_day_is_an_error(tmp_path, series, model):
 )
 def test_band_names_of_quantiles(quantile, name):
     assert quantile_name(quantile) == f"moisture_{name}"
-
-
-def test_quantiles_are_read_from_text():
-    assert parse_quantiles("0.05;0.5;0.95") == (0.05, 0.5, 0.95)
-    assert parse_quantiles(" 0.95, 0.05 ") == (0.05, 0.95)
-    assert parse_quantiles("0,1;0,9") == (0.1, 0.9)
-    assert parse_quantiles("") == ()
-    for wrong in ("a;b", "0.5;1", "0;0.5", "5;95"):
-        with pytest.raises(InputError):
-            parse_quantiles(wrong)
 
 
 def test_no_block_is_larger_than_asked(land, model, tmp_path, monkeypatch):

@@ -206,24 +206,6 @@ def quantile_name(quantile: float) -> str:
     return "moisture_q" + f"{quantile:.10f}".partition(".")[2].rstrip("0").ljust(2, "0")
 
 
-def parse_quantiles(text: str) -> tuple[float, ...]:
-    """Read quantiles from a text such as ``0.05;0.5;0.95``; commas separate too.
-
-    With semicolons a comma is a decimal comma.
-    """
-    if ";" in text:
-        parts = [part.replace(",", ".") for part in text.split(";")]
-    else:
-        parts = text.split(",")
-    try:
-        values = [float(part) for part in parts if part.strip()]
-    except ValueError as error:
-        raise InputError(
-            f"The quantiles '{text}' are not numbers.", "Write for example 0.05;0.5;0.95."
-        ) from error
-    return _checked_quantiles(values)
-
-
 def _checked_quantiles(quantiles: Sequence[float]) -> tuple[float, ...]:
     levels = tuple(sorted({float(level) for level in quantiles}))
     wrong = [level for level in levels if not 0 < level < 1]
