@@ -74,7 +74,11 @@ def make_inputs() -> list[Input]:
             "For instance soil maps. Bands are covariates, matched by name with the field's.",
         ),
         Input(
-            _rasters("REGION_DYNAMIC", "Coarse moisture and other dated rasters of the region"),
+            _rasters(
+                "REGION_DYNAMIC",
+                "Coarse moisture and other dated rasters of the region",
+                optional=True,
+            ),
             (0, 3.6),
             f"For instance SMAP, and a vegetation index. {dated}",
         ),
@@ -99,7 +103,11 @@ def make_inputs() -> list[Input]:
             "The same covariates as in the region, finer where you have them.",
         ),
         Input(
-            _rasters("FIELD_DYNAMIC", "Coarse moisture and other dated rasters of the field"),
+            _rasters(
+                "FIELD_DYNAMIC",
+                "Coarse moisture and other dated rasters of the field",
+                optional=True,
+            ),
             (0, 9.6),
             "The same covariates as in the region; may be the same files.",
         ),

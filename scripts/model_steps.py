@@ -87,10 +87,6 @@ def _describe(area: str, row: float) -> dict[str, Step]:
     """Return the steps from rasters to a covariate table, for the region or the field."""
     upper, lower = area.upper(), area.lower()
     kept = area == "Field"
-    settings = {
-        "TOLERANCE": [given("TOLERANCE")],
-        "GROUPS": [Source.fromStaticValue(COVARIATE_GROUPS)],
-    }
     terrain = Output(
         "OUTPUT",
         "Terrain covariates of the field",
@@ -125,25 +121,19 @@ def _describe(area: str, row: float) -> dict[str, Step]:
             {"INPUT": [given(f"{upper}_RADAR")]},
             {"FIELD_STATISTICS": statistics} if kept else {},
         ),
-        f"radar_{lower}": Step(
-            "covariatetable",
-            f"{area}: terrain and radar",
-            (2, row + 0.5),
-            {
-                "STATIC": [made(f"terrain_{lower}"), made(f"statistics_{lower}")],
-                "DYNAMIC": [given(f"{upper}_RADAR")],
-                **settings,
-            },
-        ),
         f"table_{lower}": Step(
             "covariatetable",
             f"{area}: covariate table",
             (3, row + 2),
             {
-                "APPEND_TO": [made(f"radar_{lower}")],
-                "STATIC": [given(f"{upper}_STATIC")],
-                "DYNAMIC": [given(f"{upper}_DYNAMIC")],
-                **settings,
+                "STATIC": [
+                    made(f"terrain_{lower}"),
+                    made(f"statistics_{lower}"),
+                    given(f"{upper}_STATIC"),
+                ],
+                "DYNAMIC": [given(f"{upper}_RADAR"), given(f"{upper}_DYNAMIC")],
+                "TOLERANCE": [given("TOLERANCE")],
+                "GROUPS": [Source.fromStaticValue(COVARIATE_GROUPS)],
             },
             {"FIELD_COVARIATES": table} if kept else {},
         ),

@@ -122,6 +122,23 @@ def test_help_lists_inputs_and_outputs(qgis_process: Run) -> None:
     assert described["algorithm_details"]["short_description"]
 
 
+def test_optional_inputs_can_be_left_out(
+    qgis_process: Run, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    left = {
+        name: value
+        for name, value in inputs.items()
+        if not name.endswith(("_STATIC", "_DYNAMIC")) and name not in ("MASK", "BASELINE")
+    }
+    outputs = {name: str(tmp_path / f"{name}.{kind}") for name, kind in OUTPUTS.items()}
+    result = qgis_process("run", MODEL_ID, "-", **left, **outputs)
+    assert result.returncode == 0, result.stderr
+    with Path(outputs["covariate_table_of_the_field"]).open(encoding="utf-8") as text:
+        names = {row["covariate"] for row in csv.DictReader(text)}
+    assert {"slope", "VV", "VV_mean"} <= names
+    assert not {"clay", "smap", "ndvi"} & names
+
+
 @pytest.mark.parametrize("by", ["id", "path"])
 def test_whole_chain_in_one_run(
     qgis_process: Run, inputs: dict[str, Any], root: Path, tmp_path: Path, by: str
