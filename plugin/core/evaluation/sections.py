@@ -277,7 +277,10 @@ def rows_facts(rows: TrainingRows) -> list[tuple[str, Any]]:
 
 def depth_text(depth: tuple[float, float] | None) -> str:
     """Return a depth range in words."""
-    return "not given" if depth is None else f"{depth[0]:g} to {depth[1]:g} m below the surface"
+    if depth is None:
+        return "not given"
+    span = f"{depth[0]:g}" if depth[0] == depth[1] else f"{depth[0]:g} to {depth[1]:g}"
+    return f"{span} m below the surface"
 
 
 def covariates_section(model: Model) -> Html:
