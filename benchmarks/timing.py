@@ -12,6 +12,7 @@ import numpy as np
 Run = Callable[[np.ndarray], object]
 _PILOT = 4096  # pixels of the run that finds how many a peer can do; also warms it up
 _LEAST = 4096
+_WHOLE = 128  # the block loop reads whole lines of a raster so wide
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def measure(peers: Mapping[str, Run], pixels: np.ndarray, plan: Plan) -> dict[st
     for name, run in peers.items():
         run(pixels[:_PILOT])
         taken = seconds_of(lambda run=run: run(pixels[:_PILOT]))
-        counts[name] = int(np.clip(_PILOT * plan.seconds / taken, _LEAST, len(pixels)))
+        count = int(np.clip(_PILOT * plan.seconds / taken, _LEAST, len(pixels)))
+        counts[name] = count // _WHOLE * _WHOLE
     rates: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(plan.runs):
         for name, run in peers.items():

@@ -1,0 +1,89 @@
+"""The peers side by side on forests of one size: exact or not, pixels per second, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import data, exactness, forests, memory, outside, peers, timing
+from .exactness import Check
+from .forests import Files, Pair
+from .table import Result
+from .timing import Plan
+
+RANDOM, FIELD = "random", "a field"
+_CHECKED = 4096
+_OUTSIDE_PIXELS = 32_768
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: pixels at hand, time, and whether programs outside Python join."""
+
+    pixels: int
+    plan: Plan
+    outside: bool = True
+
+
+def check_exact(pair: Pair) -> list[Check]:
+    """Compare our quantiles with quantile-forest's and our mean with scikit-learn's."""
+    checks = []
+    for kind, make in ((RANDOM, data.random_pixels), (FIELD, data.field_pixels)):
+        X = make(_CHECKED)
+        quantiles = peers.quantile_forest(pair.theirs)(X)
+        mean = peers.mean_only(pair.theirs)(X)
+        for peer in peers.our_paths():
+            found = peers.held(peer, peers.ours(pair.ours))(X)
+            label = f"{peer}, {len(pair.rows.y)} rows, pixels {kind}"
+            checks.append(exactness.compare(f"{label}, quantiles", found.quantiles, quantiles))
+            checks.append(exactness.compare(f"{label}, mean", found.mean, mean))
+    return checks
+
+
+def compare(pair: Pair, files: Files, sizes: Sizes, folder: Path, say: Say) -> list[Result]:
+    """Measure every peer on random and on smooth pixels; memory on random ones."""
+    n = len(pair.rows.y)
+    names = [*peers.our_paths(), peers.QUANTILE_FOREST, peers.BLOCKS, peers.MEAN]
+    both = {"ours": pair.ours, "theirs": pair.theirs}
+    results = []
+    for kind, make in ((RANDOM, data.random_pixels), (FIELD, data.field_pixels)):
+        X = make(sizes.pixels)
+        peers.write_strip(X, folder)
+        say(f"{n} rows: timing, pixels {kind}")
+        runs = {name: peers.run_of(name, both, folder) for name in names}
+        rates = timing.measure(runs, X, sizes.plan)
+        if kind == RANDOM:
+            say(f"{n} rows: memory")
+            peers.write_strip(X[: memory.PIXELS], folder)
+            peaks = {name: memory.peak_of(name, files, folder) for name in names}
+        results += [
+            Result(name, n, kind, rates[name], peaks[name] if kind == RANDOM else None)
+            for name in names
+        ]
+        if kind == RANDOM and sizes.outside:
+            results += _outside(pair, X, sizes.plan.runs, folder, say)
+    return results
+
+
+def _outside(pair: Pair, X, runs: int, folder: Path, say: Say) -> list[Result]:
+    n, results = len(pair.rows.y), []
+    pixels = min(len(X), _OUTSIDE_PIXELS)
+    for peer in (outside.RANGER, outside.OTB):
+        absent = outside.missing(peer)
+        if absent:
+            say(f"{peer}: skipped, {absent} not installed")
+            continue
+        say(f"{n} rows: {peer}")
+        raster = peers.write_strip(X[:pixels], folder)
+        found = outside.measure(peer, pair.rows, raster, runs, folder)
+        results.append(Result(peer, n, RANDOM, pixels / found.seconds, found.peak))
+    return results
+
+
+def grow(n: int, say: Say) -> Pair:
+    """Grow the forests of `n` rows."""
+    say(f"{n} rows: growing the forest twice")
+    return forests.grow_pair(data.training_rows(n))
