@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import comparison, endtoend, forests, memory, modelfiles, scaling, targets
+from . import comparison, endtoend, forests, memory, modelfiles, outside, scaling, targets
 from .comparison import Sizes
 from .exactness import Check
 from .table import Result, Target, form_table
@@ -77,6 +77,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _sizes(quick: bool, first: bool) -> Sizes:
+    if not quick:
+        return Sizes(524_288, Plan(2.0, 5))
+    return Sizes(131_072, Plan(0.5, 3), (outside.RANGER,) if first else ())
+
+
 def _measure(
     report: Report, n: int, first: bool, parts: Sequence[str], quick: bool, folder: Path, say
 ) -> None:
@@ -88,8 +94,7 @@ def _measure(
     report.checks += checks
     files = forests.write_pair(pair, folder)
     if "peers" in parts:
-        plan = Plan(0.6, 3) if quick else Plan(2.0, 5)
-        sizes = Sizes(131_072 if quick else 524_288, plan, outside=first or not quick)
+        sizes = _sizes(quick, first)
         report.results += comparison.compare(pair, files, sizes, folder, say)
     if not first:
         return

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from . import data, exactness, forests, memory, outside, peers, timing
 from .exactness import Check
 from .forests import Files, Pair
@@ -14,18 +16,18 @@ from .timing import Plan
 
 RANDOM, FIELD = "random", "a field"
 _CHECKED = 4096
-_OUTSIDE_PIXELS = 32_768
+_RANGER_PIXELS = 16_384
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: pixels at hand, time, and whether programs outside Python join."""
+    """How much is measured: pixels at hand, time, and which programs outside Python join."""
 
     pixels: int
     plan: Plan
-    outside: bool = True
+    outside: tuple[str, ...] = (outside.RANGER, outside.OTB)
 
 
 def check_exact(pair: Pair) -> list[Check]:
@@ -63,23 +65,25 @@ def compare(pair: Pair, files: Files, sizes: Sizes, folder: Path, say: Say) -> l
             Result(name, n, kind, rates[name], peaks[name] if kind == RANDOM else None)
             for name in names
         ]
-        if kind == RANDOM and sizes.outside:
-            results += _outside(pair, X, sizes.plan.runs, folder, say)
+        if kind == RANDOM:
+            results += _outside(pair, X, sizes, folder, say)
     return results
 
 
-def _outside(pair: Pair, X, runs: int, folder: Path, say: Say) -> list[Result]:
+def _outside(pair: Pair, X: np.ndarray, sizes: Sizes, folder: Path, say: Say) -> list[Result]:
+    """Measure programs outside Python; OTB with all pixels, as it reads its model in every run."""
     n, results = len(pair.rows.y), []
-    pixels = min(len(X), _OUTSIDE_PIXELS)
     for peer in (outside.RANGER, outside.OTB):
         absent = outside.missing(peer)
-        if absent:
-            say(f"{peer}: skipped, {absent} not installed")
+        if absent or peer not in sizes.outside:
+            reason = f"{absent} not installed" if absent else f"left out of this run at {n} rows"
+            say(f"{peer}: skipped, {reason}")
             continue
         say(f"{n} rows: {peer}")
-        raster = peers.write_strip(X[:pixels], folder)
-        found = outside.measure(peer, pair.rows, raster, runs, folder)
-        results.append(Result(peer, n, RANDOM, pixels / found.seconds, found.peak))
+        part = X[:_RANGER_PIXELS] if peer == outside.RANGER else X
+        raster = peers.write_strip(part, folder)
+        found = outside.measure(peer, pair.rows, raster, sizes.plan.runs, folder)
+        results.append(Result(peer, n, RANDOM, len(part) / found.seconds, found.peak))
     return results
 
 

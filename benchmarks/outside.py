@@ -46,14 +46,11 @@ def measure(peer: str, rows: data.Rows, raster: Path, runs: int, folder: Path) -
     return (_ranger if peer == RANGER else _otb)(rows, raster, runs, folder)
 
 
-def _write_rows(path: Path, columns: np.ndarray, header: str = "") -> None:
-    np.savetxt(path, columns, fmt="%.9g", delimiter=",", header=header, comments="")
-
-
 def _ranger(rows: data.Rows, raster: Path, runs: int, folder: Path) -> Measured:
     table, model = folder / "ranger.csv", folder / "ranger.rds"
     names = ",".join(["moisture", *(f"c{i:02d}" for i in range(rows.X.shape[1]))])
-    _write_rows(table, np.column_stack([rows.y, rows.X]), names)
+    both = np.column_stack([rows.y, rows.X])
+    np.savetxt(table, both, fmt="%.9g", delimiter=",", header=names, comments="")
     tried = int(data.MAX_FEATURES * data.COVARIATES)
     settings = [str(number) for number in (data.TREES, data.MIN_LEAF, tried, data.SEED)]
     script = str(_SCRIPT)
@@ -66,14 +63,13 @@ def _ranger(rows: data.Rows, raster: Path, runs: int, folder: Path) -> Measured:
 
 def _otb(rows: data.Rows, raster: Path, runs: int, folder: Path) -> Measured:
     """OpenCV's forest; its time contains starting the program and reading the model."""
-    table, model = folder / "otb.csv", folder / "otb.model"
-    _write_rows(table, np.column_stack([rows.y, rows.X]))
+    model = folder / "otb.model"
     _call(
-        "otbcli_TrainRegression", "-io.csv", str(table), "-io.il", _with_target(raster, folder),
-        "-io.out", str(model), "-classifier", "rf", "-classifier.rf.nbtrees", str(data.TREES),
-        "-classifier.rf.max", "25", "-classifier.rf.min", str(2 * data.MIN_LEAF),
-        "-classifier.rf.acc", "0", "-classifier.rf.var",
-        str(int(data.MAX_FEATURES * data.COVARIATES)),
+        "otbcli_TrainRegression", "-io.il", _rows_as_raster(rows, folder), "-io.out", str(model),
+        "-sample.mt", "-1", "-sample.vtr", "0.01", "-classifier", "rf",
+        "-classifier.rf.nbtrees", str(data.TREES), "-classifier.rf.max", "25",
+        "-classifier.rf.min", str(2 * data.MIN_LEAF), "-classifier.rf.acc", "0",
+        "-classifier.rf.var", str(int(data.MAX_FEATURES * data.COVARIATES)),
     )  # fmt: skip
     clock = ["/usr/bin/time", "-f", "peak %M kB"] if Path("/usr/bin/time").exists() else []
     seconds, peaks = [], []
@@ -89,14 +85,15 @@ def _otb(rows: data.Rows, raster: Path, runs: int, folder: Path) -> Measured:
     return Measured(median(seconds), median(peaks) if peaks else None)
 
 
-def _with_target(raster: Path, folder: Path) -> str:
-    """Write a raster with one band more: OTB counts the target's band too."""
-    path = folder / "otb_training.tif"
-    with rasterio.open(raster) as bands:
-        profile = bands.profile | {"count": bands.count + 1}
-        values = bands.read()
-    with rasterio.open(path, "w", **profile) as out:
-        out.write(np.concatenate([values, values[:1]]))
+def _rows_as_raster(rows: data.Rows, folder: Path) -> str:
+    """Write training rows as pixels of a raster, the target in the last band: OTB's way."""
+    path, width = folder / "otb_training.tif", 100
+    values = np.column_stack([rows.X, rows.y])[: len(rows.y) // width * width]
+    bands = values.T.reshape(values.shape[1], -1, width).astype(np.float32)
+    size = {"width": width, "height": bands.shape[1], "count": len(bands)}
+    place = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 55e5)}
+    with rasterio.open(path, "w", driver="GTiff", dtype="float32", **size, **place) as out:
+        out.write(bands)
     return str(path)
 
 
