@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
     report = Report()
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        for place, n in enumerate(rows):
+        for place, n in enumerate(sorted(rows)):
             _measure(report, n, place == 0, parts, options.quick, Path(folder), say)
     if "peers" in parts:
         report.targets[:0] = targets.of_peers(report.results)
@@ -89,7 +89,7 @@ def _measure(
     """Measure what is asked for with `n` rows; all but the peers with the first number only."""
     if not first and "peers" not in parts:
         return
-    pair = comparison.grow(n, say)
+    pair = comparison.grow(n, first, say)
     checks = comparison.check_exact(pair)
     report.checks += checks
     files = forests.write_pair(pair, folder)

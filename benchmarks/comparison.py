@@ -87,7 +87,7 @@ def _outside(pair: Pair, X: np.ndarray, sizes: Sizes, folder: Path, say: Say) ->
     return results
 
 
-def grow(n: int, say: Say) -> Pair:
+def grow(n: int, twice: bool, say: Say) -> Pair:
     """Grow the forests of `n` rows."""
-    say(f"{n} rows: growing the forest twice")
-    return forests.grow_pair(data.training_rows(n))
+    say(f"{n} rows: growing the forest{' twice' if twice else ''}")
+    return forests.grow_pair(data.training_rows(n), twice)

@@ -49,6 +49,14 @@ def test_a_wrong_engine_is_noticed(pair, wrong):
     assert not Report(checks=checks).exact
 
 
+def test_flattened_forest_is_the_grown_one(pair):
+    flat = forests.flatten(pair.theirs, pair.rows)
+    for name in ("tree_start", "feature", "threshold", "left", "right", "value", "variance"):
+        np.testing.assert_array_equal(getattr(flat, name), getattr(pair.ours, name))
+    for name in ("y", "order", "start", "row", "count"):
+        np.testing.assert_array_equal(getattr(flat.store, name), getattr(pair.ours.store, name))
+
+
 def test_nothing_checked_is_not_exact():
     assert not Report().exact
 
