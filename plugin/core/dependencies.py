@@ -48,6 +48,8 @@ REQUIRED = (
     Package("joblib", "joblib", "1.2", "python3-joblib"),
     Package("matplotlib", "matplotlib", "3.5", "python3-matplotlib"),
 )
+OPTIONAL = (Package("numba", "numba", "0.57", "python3-numba"),)
+"""Packages the core does without: numba makes predictions several times as fast."""
 AFFINE_NEEDS = '"attrs>=23.2"'
 """With older ones affine, on which rasterio rests, fails; pip does not see it."""
 

@@ -42,10 +42,10 @@ ALLOWED = {
     "plugin.core.synthetic": MODELS,  # nothing else in the core knows the landscape
 }
 
-CORE_PACKAGES = {"numpy", "scipy", "sklearn", "joblib", "matplotlib", "affine"}
+CORE_PACKAGES = {"numpy", "scipy", "sklearn", "joblib", "matplotlib", "affine", "numba"}
 RASTER_PACKAGES = {"rasterio"}
 SHELL_PACKAGES = {"numpy", "qgis", "osgeo", "processing"}
-SLOW_PACKAGES = {"scipy", "sklearn", "joblib", "matplotlib", "rasterio", "affine"}
+SLOW_PACKAGES = {"scipy", "sklearn", "joblib", "matplotlib", "rasterio", "affine", "numba"}
 NEVER = {"pickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "multiprocessing"}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from ..errors import InputError
+from .engine import predict_fast
 from .forest import Forest, LeafStore
 from .traversal import find_leaves
 
@@ -49,6 +50,10 @@ def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = (
     cumulated weight not above p and v_j its row's value, the quantile is
     :math:`v_j + \min(1, p - C_j)(v_{j+1} - v_j)`. A row's result depends on no other row.
 
+    Computed by the compiled engine where numba is installed, in the calling thread and without
+    Python's lock; else, or with the environment variable ``SOIL_MOISTURE_ENGINE=numpy``, by NumPy,
+    with the same result to rounding.
+
     Parameters
     ----------
     forest : Forest
@@ -69,6 +74,12 @@ def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = (
        Research, 7, 983-999. https://www.jmlr.org/papers/v7/meinshausen06a.html
     """
     X, levels = _checked(forest, X, quantiles)
+    return Prediction(*(predict_fast(forest, X, levels) or _predict_numpy(forest, X, levels)))
+
+
+def _predict_numpy(
+    forest: Forest, X: np.ndarray, levels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mean, sd = np.empty(len(X)), np.empty(len(X))
     values = np.empty((len(X), len(levels)))
     rows = max(1, _LEAVES // forest.trees)
@@ -78,7 +89,7 @@ def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = (
         mean[part], sd[part] = _moments(forest, leaves)
         if forest.store is not None and len(levels):
             values[part] = _quantiles(forest, forest.store, leaves, levels)
-    return Prediction(mean, sd, values)
+    return mean, sd, values
 
 
 def _checked(

@@ -1,0 +1,161 @@
+"""A forest laid out for the compiled engine: small nodes, and rows beside their leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .forest import LEAF, Forest
+
+BINS = 512
+"""Bins of equally many ranks of the target in the histogram of a pixel."""
+COUNT_BITS = 7
+"""Lower bits of an entry's code: how often the row was drawn. The bin stands above them."""
+PER_WORD = 4
+"""Entries in a word of codes."""
+
+_WORD_BITS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class CompactForest:
+    """The arrays that the compiled engine walks through.
+
+    A node takes eight bytes: a float32 threshold and a word. The two children of a node stand side
+    by side, left before right; the word's upper bits are the covariate, its lower `shift` bits the
+    place of the left child in the tree. In a leaf the upper bits are the number of covariates and
+    the lower ones the number of the leaf in the tree.
+
+    Attributes
+    ----------
+    threshold : (2 nodes,) float32
+        Thresholds at the even places. The largest float32 number not above a node's threshold
+        makes the same decisions for every float32 value.
+    word : (2 nodes,) uint32
+        The same memory; words at the odd places.
+    shift : int
+    node_base, leaf_base : (B,) int64
+        Where the nodes and the leaves of a tree start; the root is the first node.
+    leaf : (leaves + 1, 4) float64
+        Mean, variance and number of the draws in a leaf, and the first of its words of codes. The
+        last row only ends the words of the last leaf.
+    codes : (words,) uint64
+        Four entries each. An entry has 16 bits: the bin of a row's rank, and how often it was
+        drawn. A row drawn more often than fits takes several entries; a leaf's last word is filled
+        up with entries that are never drawn.
+    rank : (4 words,) int32
+        Rank of the target of each entry's row.
+    y : (n,) float64
+        Targets, ascending.
+    widest : int
+        Most words of codes that the leaves of one pixel can have.
+    """
+
+    threshold: np.ndarray
+    word: np.ndarray
+    shift: int
+    node_base: np.ndarray
+    leaf_base: np.ndarray
+    leaf: np.ndarray
+    codes: np.ndarray
+    rank: np.ndarray
+    y: np.ndarray
+    widest: int
+
+
+def compact_forest(forest: Forest) -> CompactForest | None:
+    """Lay out a forest; None where a covariate and a place do not fit into one word."""
+    shift = _WORD_BITS - int(forest.features).bit_length()
+    if int(np.diff(forest.tree_start).max()) >= 1 << shift:
+        return None
+    leaf = forest.feature == LEAF
+    inner_before = np.cumsum(~leaf) - ~leaf
+    first = forest.tree_start[:-1]
+    nodes, words = _lay_out_nodes(forest, leaf, inner_before, shift)
+    leaves = np.flatnonzero(leaf)
+    words_start, codes, rank, y = _lay_out_rows(forest, leaves)
+    records = np.zeros((len(leaves) + 1, 4))
+    records[:-1, 0] = forest.value[leaves]
+    records[:-1, 1] = forest.variance[leaves]
+    records[:-1, 2] = forest.count[leaves]
+    records[:, 3] = words_start
+    length = np.zeros(len(leaf), dtype=np.int64)
+    length[leaves] = np.diff(words_start)
+    return CompactForest(
+        threshold=nodes,
+        word=words,
+        shift=shift,
+        node_base=first.astype(np.int64),
+        leaf_base=(first - inner_before[first]).astype(np.int64),
+        leaf=records,
+        codes=codes,
+        rank=rank,
+        y=y,
+        widest=int(np.maximum.reduceat(length, first).sum()),
+    )
+
+
+def _lay_out_nodes(
+    forest: Forest, leaf: np.ndarray, inner_before: np.ndarray, shift: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put the children of a tree's k-th inner node at the places 2k + 1 and 2k + 2 of the tree."""
+    first = np.repeat(forest.tree_start[:-1], np.diff(forest.tree_start))
+    inner = np.flatnonzero(~leaf)
+    number = inner_before - inner_before[first]  # of an inner node in its tree
+    pair = 2 * number[inner] + 1
+    place = first.copy()  # right for the roots
+    place[forest.left[inner]] = first[inner] + pair
+    place[forest.right[inner]] = first[inner] + pair + 1
+    lower = np.arange(len(leaf)) - first - number  # number of a leaf in its tree
+    lower[inner] = pair
+    upper = np.where(leaf, forest.features, forest.feature).astype(np.int64)
+    words = np.zeros(2 * len(leaf), dtype=np.uint32)
+    thresholds = words.view(np.float32)
+    thresholds[2 * place] = forest.table.threshold
+    words[2 * place + 1] = (upper << shift) | lower
+    return thresholds, words
+
+
+def _lay_out_rows(
+    forest: Forest, leaves: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return where the leaves' words start, the words, their entries' ranks, ascending targets."""
+    store = forest.store
+    if store is None:
+        nothing = np.zeros(len(leaves) + 1, dtype=np.int64)
+        return nothing, np.zeros(0, np.uint64), np.zeros(0, np.int32), np.zeros(0)
+    rank_of = np.empty(len(store.order), dtype=np.int32)
+    rank_of[store.order] = np.arange(len(store.order), dtype=np.int32)
+    start = store.start[np.append(leaves, len(store.start) - 1)]
+    rank, count, start = _split_counts(rank_of[store.row], store.count, start)
+    sizes = np.diff(start)
+    words = -(-sizes // PER_WORD)
+    words_start = np.concatenate([[0], np.cumsum(words)])
+    shift = np.repeat(PER_WORD * words_start[:-1] - start[:-1], sizes)
+    place = np.arange(len(rank)) + shift
+    last = np.repeat(start[1:] - 1, PER_WORD * words)
+    padded = rank[last]
+    padded[place] = rank
+    drawn = np.zeros(len(padded), dtype=np.int64)
+    drawn[place] = count
+    codes = ((padded.astype(np.int64) * BINS // len(store.y)) << COUNT_BITS | drawn).astype("u2")
+    parts = codes.reshape(-1, PER_WORD).astype(np.uint64)
+    joined = np.zeros(len(parts), dtype=np.uint64)
+    for j in range(PER_WORD):
+        joined |= parts[:, j] << np.uint64(16 * j)
+    return words_start, joined, padded, store.y[store.order]
+
+
+def _split_counts(
+    rank: np.ndarray, count: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spread counts that do not fit into an entry over several."""
+    most = (1 << COUNT_BITS) - 1
+    if int(count.max(initial=0)) <= most:
+        return rank, count, start
+    parts = -(-count.astype(np.int64) // most)
+    ends = np.cumsum(parts)
+    spread = np.full(int(ends[-1]), most, dtype=np.int64)
+    spread[ends - 1] = count - (parts - 1) * most
+    return np.repeat(rank, parts), spread, np.concatenate([[0], ends])[start]

@@ -1,0 +1,94 @@
+"""Which engine computes predictions: compiled where numba is installed, else NumPy's."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .compact import CompactForest, compact_forest
+from .forest import Forest
+
+SWITCH = "SOIL_MOISTURE_ENGINE"
+"""Environment variable: ``numpy`` leaves the compiled engine alone."""
+
+_layouts: WeakKeyDictionary[Forest, CompactForest | None] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def engine_name() -> str:
+    """Return which engine predicts here: ``compiled`` or ``numpy``."""
+    return "numpy" if _chosen_kernels() is None else "compiled"
+
+
+def predict_fast(
+    forest: Forest, X: np.ndarray, levels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return mean, standard deviation and quantiles, or None where NumPy has to do it.
+
+    The first call of a session loads the kernels, and the first on a machine compiles them, which
+    takes some seconds. One call keeps one thread busy and lets the others run.
+
+    Parameters
+    ----------
+    forest : Forest
+    X : (m, p) float32 array
+        Finite, contiguous.
+    levels : (k,) float64 array
+        From 0 to 1.
+    """
+    kernels = _chosen_kernels()
+    layout = None if kernels is None else _layout(forest)
+    if kernels is None or layout is None:
+        return None
+    mean, sd = np.empty(len(X)), np.empty(len(X))
+    quantiles = np.empty((len(X), len(levels)))
+    kernels.predict_compiled(
+        layout.threshold,
+        layout.word,
+        layout.shift,
+        layout.node_base,
+        layout.leaf_base,
+        layout.leaf,
+        layout.codes,
+        layout.rank,
+        layout.y,
+        layout.widest,
+        X,
+        levels,
+        mean,
+        sd,
+        quantiles,
+    )
+    return mean, sd, quantiles
+
+
+def _chosen_kernels() -> ModuleType | None:
+    if os.environ.get(SWITCH, "").strip().lower() == "numpy":
+        return None
+    return _load_kernels()
+
+
+@cache
+def _load_kernels() -> ModuleType | None:
+    """Return the module of kernels; None where numba is missing or does not fit this NumPy."""
+    if find_spec("numba") is None:
+        return None
+    try:
+        return import_module(".compiled", __package__)
+    except (ImportError, AttributeError, SystemError, OSError, RuntimeError):
+        return None
+
+
+def _layout(forest: Forest) -> CompactForest | None:
+    """Return the forest's layout, made once."""
+    with _lock:
+        if forest not in _layouts:
+            _layouts[forest] = compact_forest(forest)
+        return _layouts[forest]

@@ -1,0 +1,71 @@
+"""Compiling functions, and where their machine code is kept between sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_NAME = "soil-moisture-mapper"
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Return the folder for machine code, made where it is missing; None where there can be none.
+
+    ``$NUMBA_CACHE_DIR`` where it is set, else a folder of the user's own: below
+    ``$XDG_CACHE_HOME`` or ``~/.cache`` on Linux, ``~/Library/Caches`` on macOS,
+    ``%LOCALAPPDATA%`` on Windows. Never the plugin's folder, which may be read-only, nor a shared
+    temporary one, since what lies there is run. Without a folder every session compiles anew.
+    """
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    try:
+        folder = Path(chosen).absolute() if chosen else _users_caches() / _NAME
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):  # no right to write, no home
+        return None
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function to be compiled when it is first called, and to hold no lock then."""
+    import numba
+
+    with own_cache():
+        return numba.njit(nogil=True, error_model="numpy", cache=cache_folder() is not None)(
+            function
+        )
+
+
+@contextlib.contextmanager
+def own_cache() -> Iterator[None]:
+    """Point numba at `cache_folder` for the functions decorated inside.
+
+    numba reads the setting when a function is decorated; other users of numba in this process
+    keep theirs.
+    """
+    from numba.core import config
+
+    folder = cache_folder()
+    before = config.CACHE_DIR
+    if folder is not None:
+        config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def _users_caches() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    own = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(own) if own.startswith("/") else Path.home() / ".cache"
