@@ -16,8 +16,16 @@ from soil_moisture_mapper.plugin.core.models.distribution import predict_forest
 from soil_moisture_mapper.plugin.core.models.forest import LEAF, grow_forest
 from soil_moisture_mapper.plugin.core.models.traversal import find_leaves
 
+pytestmark = pytest.mark.usefixtures("each_engine")
 DRAWS_BY_WEIGHT = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 9)
 MANY = tuple(np.linspace(0, 1, 41))
+
+
+@pytest.fixture(params=["", "numpy"], ids=["compiled", "numpy"], scope="module")
+def each_engine(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOIL_MOISTURE_ENGINE", request.param)
+        yield
 
 
 def table(n=200, p=4, seed=3, decimals=None):
@@ -174,6 +182,15 @@ def test_threads_may_share_a_forest():
     with ThreadPoolExecutor(4) as pool:
         parts = pool.map(lambda _: predict_forest(fresh, X, (0.05, 0.95)).quantiles, range(8))
         assert all(np.array_equal(part, expected) for part in parts)
+
+
+def test_product_is_that_of_scipy(monkeypatch):
+    X, y = table(400)
+    forest = grow_forest(X, y, trees=10, min_leaf=2)
+    monkeypatch.setenv("SOIL_MOISTURE_ENGINE", "numpy")
+    found = predict_forest(forest, X, MANY)
+    monkeypatch.setattr(distribution, "_csr_matmat", None)
+    assert np.array_equal(predict_forest(forest, X, MANY).quantiles, found.quantiles)
 
 
 def test_no_rows_and_no_quantiles_give_empty_arrays():

@@ -14,7 +14,10 @@ COUNT_BITS = 7
 """Lower bits of an entry's code: how often the row was drawn. The bin stands above them."""
 PER_WORD = 4
 """Entries in a word of codes."""
+LENGTH_BITS = 24
+"""Lower bits of a leaf's fourth word: how many words of codes follow."""
 
+_HEADER = 4
 _WORD_BITS = 32
 
 
@@ -25,7 +28,7 @@ class CompactForest:
     A node takes eight bytes: a float32 threshold and a word. The two children of a node stand side
     by side, left before right; the word's upper bits are the covariate, its lower `shift` bits the
     place of the left child in the tree. In a leaf the upper bits are the number of covariates and
-    the lower ones the number of the leaf in the tree.
+    the lower ones the place of the leaf in the tree's part of the stream.
 
     Attributes
     ----------
@@ -36,16 +39,17 @@ class CompactForest:
         The same memory; words at the odd places.
     shift : int
     node_base, leaf_base : (B,) int64
-        Where the nodes and the leaves of a tree start; the root is the first node.
-    leaf : (leaves + 1, 4) float64
-        Mean, variance and number of the draws in a leaf, and the first of its words of codes. The
-        last row only ends the words of the last leaf.
-    codes : (words,) uint64
-        Four entries each. An entry has 16 bits: the bin of a row's rank, and how often it was
-        drawn. A row drawn more often than fits takes several entries; a leaf's last word is filled
-        up with entries that are never drawn.
-    rank : (4 words,) int32
-        Rank of the target of each entry's row.
+        Where the nodes of a tree and its leaves in the stream start; the root is the first node.
+    stream : (words,) uint64
+        The leaves, one after the other. A leaf starts with four words: mean, variance and number
+        of its draws (float64), and where its ranks start, times 2**24, with the number of the words
+        of codes that follow. Such a word has four entries of 16 bits: the bin of a row's rank, and
+        how often it was drawn. A row drawn more often than fits takes several entries; a leaf's
+        last word is filled up with entries that are never drawn.
+    moments : (words,) float64
+        The same memory.
+    rank : (entries,) int32
+        Rank of the target of each entry's row; four for each word of codes.
     y : (n,) float64
         Targets, ascending.
     widest : int
@@ -57,8 +61,8 @@ class CompactForest:
     shift: int
     node_base: np.ndarray
     leaf_base: np.ndarray
-    leaf: np.ndarray
-    codes: np.ndarray
+    stream: np.ndarray
+    moments: np.ndarray
     rank: np.ndarray
     y: np.ndarray
     widest: int
@@ -66,48 +70,58 @@ class CompactForest:
 
 def compact_forest(forest: Forest) -> CompactForest | None:
     """Lay out a forest; None where a covariate and a place do not fit into one word."""
-    shift = _WORD_BITS - int(forest.features).bit_length()
-    if int(np.diff(forest.tree_start).max()) >= 1 << shift:
-        return None
     leaf = forest.feature == LEAF
-    inner_before = np.cumsum(~leaf) - ~leaf
-    first = forest.tree_start[:-1]
-    nodes, words = _lay_out_nodes(forest, leaf, inner_before, shift)
     leaves = np.flatnonzero(leaf)
     words_start, codes, rank, y = _lay_out_rows(forest, leaves)
-    records = np.zeros((len(leaves) + 1, 4))
-    records[:-1, 0] = forest.value[leaves]
-    records[:-1, 1] = forest.variance[leaves]
-    records[:-1, 2] = forest.count[leaves]
-    records[:, 3] = words_start
+    words = np.diff(words_start)
+    place = np.concatenate([[0], np.cumsum(_HEADER + words)])
+    stream = np.zeros(place[-1], dtype=np.uint64)
+    moments = stream.view(np.float64)
+    at = place[:-1]
+    moments[at] = forest.value[leaves]
+    moments[at + 1] = forest.variance[leaves]
+    moments[at + 2] = forest.count[leaves]
+    stream[at + 3] = (words_start[:-1] << LENGTH_BITS) | words
+    stream[np.repeat(at + _HEADER - words_start[:-1], words) + np.arange(len(codes))] = codes
+    first = forest.tree_start[:-1]
+    leaves_before = np.cumsum(leaf) - leaf
+    leaf_base = place[leaves_before[first]]
+    shift = _WORD_BITS - int(forest.features).bit_length()
+    largest = max(np.diff(forest.tree_start).max(), np.diff(np.append(leaf_base, place[-1])).max())
+    if int(largest) >= 1 << shift or int(words.max()) >= 1 << LENGTH_BITS:
+        return None
+    lower = np.zeros(len(leaf), dtype=np.int64)
+    lower[leaves] = at - np.repeat(leaf_base, np.diff(forest.tree_start))[leaves]
+    threshold, word = _lay_out_nodes(forest, lower, shift)
     length = np.zeros(len(leaf), dtype=np.int64)
-    length[leaves] = np.diff(words_start)
+    length[leaves] = words
     return CompactForest(
-        threshold=nodes,
-        word=words,
+        threshold=threshold,
+        word=word,
         shift=shift,
         node_base=first.astype(np.int64),
-        leaf_base=(first - inner_before[first]).astype(np.int64),
-        leaf=records,
-        codes=codes,
+        leaf_base=leaf_base.astype(np.int64),
+        stream=stream,
+        moments=moments,
         rank=rank,
         y=y,
         widest=int(np.maximum.reduceat(length, first).sum()),
     )
 
 
-def _lay_out_nodes(
-    forest: Forest, leaf: np.ndarray, inner_before: np.ndarray, shift: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Put the children of a tree's k-th inner node at the places 2k + 1 and 2k + 2 of the tree."""
+def _lay_out_nodes(forest: Forest, lower: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Put the children of a tree's k-th inner node at the places 2k + 1 and 2k + 2 of the tree.
+
+    `lower` holds the lower bits of the leaves' words.
+    """
+    leaf = forest.feature == LEAF
     first = np.repeat(forest.tree_start[:-1], np.diff(forest.tree_start))
+    inner_before = np.cumsum(~leaf) - ~leaf
     inner = np.flatnonzero(~leaf)
-    number = inner_before - inner_before[first]  # of an inner node in its tree
-    pair = 2 * number[inner] + 1
+    pair = 2 * (inner_before - inner_before[first])[inner] + 1
     place = first.copy()  # right for the roots
     place[forest.left[inner]] = first[inner] + pair
     place[forest.right[inner]] = first[inner] + pair + 1
-    lower = np.arange(len(leaf)) - first - number  # number of a leaf in its tree
     lower[inner] = pair
     upper = np.where(leaf, forest.features, forest.feature).astype(np.int64)
     words = np.zeros(2 * len(leaf), dtype=np.uint32)

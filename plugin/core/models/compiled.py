@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compact import BINS, COUNT_BITS, PER_WORD
+from .compact import BINS, COUNT_BITS, LENGTH_BITS, PER_WORD
 from .kernel_cache import kernel
 
 PIXELS = 256  # walked through a tree together: few enough for the processor's cache
@@ -17,6 +17,7 @@ _WORDS = 1 << 17  # of codes, held for the pixels under way
 _GROUP = 16  # bins added up at a time
 _GROUPS = BINS // _GROUP
 _COUNT = (1 << COUNT_BITS) - 1
+_LENGTH = (1 << LENGTH_BITS) - 1
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -123,19 +124,19 @@ def _quantile_by_sorting(level, words, source, share, rank, y, length, keys):
 
 
 @kernel
-def _gather(record, codes, leaf, base, b, many, mean, variance, size, source, words, filled, end):
+def _gather(stream, moments, leaf, base, b, many, mean, variance, size, source, words, filled, end):
     """Note what one tree's leaves hold, and append their words to those of each pixel."""
     for i in range(many):
         here = leaf[i] + base
-        mean[b, i] = record[here, 0]
-        variance[b, i] = record[here, 1]
-        size[b, i] = record[here, 2]
-        first = np.int64(record[here, 3])
-        source[b, i] = first
+        mean[b, i] = moments[here]
+        variance[b, i] = moments[here + 1]
+        size[b, i] = moments[here + 2]
+        header = np.int64(stream[here + 3])
+        source[b, i] = header >> LENGTH_BITS
         place = filled[i]
-        for k in range(first, np.int64(record[here + 1, 3])):
-            words[i, place] = codes[k]
-            place += 1
+        for k in range(header & _LENGTH):
+            words[i, place + k] = stream[here + 4 + k]
+        place += header & _LENGTH
         filled[i] = place
         end[b, i] = place
 
@@ -278,7 +279,7 @@ def _refine(
 
 @kernel
 def predict_compiled(
-    threshold, word, shift, node_base, leaf_base, record, codes, rank, y, widest,
+    threshold, word, shift, node_base, leaf_base, stream, moments, rank, y, widest,
     X, levels, mean, sd, quantiles,
 ):  # fmt: skip
     """Fill mean (m,), sd (m,) and quantiles (m, k) for the rows of `X`, (m, p) float32."""
@@ -308,13 +309,13 @@ def predict_compiled(
             )  # fmt: skip
             if k_levels > 0:
                 _gather(
-                    record, codes, leaf, leaf_base[b], b, many, means, variances, sizes,
+                    stream, moments, leaf, leaf_base[b], b, many, means, variances, sizes,
                     sources, words, filled, ends,
                 )  # fmt: skip
             else:
                 for i in range(many):
-                    means[b, i] = record[leaf[i] + leaf_base[b], 0]
-                    variances[b, i] = record[leaf[i] + leaf_base[b], 1]
+                    means[b, i] = moments[leaf[i] + leaf_base[b]]
+                    variances[b, i] = moments[leaf[i] + leaf_base[b] + 1]
         for i in range(many):
             mean[begin + i], sd[begin + i] = _moments(means, variances, i)
             if k_levels == 0:

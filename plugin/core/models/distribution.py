@@ -13,6 +13,7 @@ from .engine import predict_fast
 from .forest import Forest, LeafStore
 from .traversal import find_leaves
 
+_csr_matmat = getattr(getattr(sparse, "_sparsetools", None), "csr_matmat", None)
 _LEAVES = 1_000_000  # rows times trees held at a time
 _DRAWS = 400_000  # draws added up at a time: few enough for the processor's cache
 
@@ -163,7 +164,25 @@ def _row_weights(forest: Forest, store: LeafStore, leaves: np.ndarray) -> sparse
     membership = sparse.csr_matrix(
         (share.reshape(-1), leaves.reshape(-1), starts), shape=(m, store.draws.shape[0])
     )
-    return (membership @ store.draws).tocsc().tocsr()  # there and back sorts in linear time
+    product = _multiply(membership, store.draws, int(size.sum()))
+    return product.tocsc().tocsr()  # there and back sorts in linear time
+
+
+def _multiply(a: sparse.csr_matrix, b: sparse.csr_matrix, most: int) -> sparse.csr_matrix:
+    """Return ``a @ b``, which has at most so many entries.
+
+    SciPy's operator first counts the entries, which takes nearly as long as the product.
+    """
+    shape = (a.shape[0], b.shape[1])
+    kind = b.indices.dtype
+    if _csr_matmat is None or most > np.iinfo(kind).max:
+        return a @ b
+    indptr, indices = np.empty(shape[0] + 1, kind), np.empty(most, kind)
+    data = np.empty(most)
+    left = (a.indptr.astype(kind), a.indices.astype(kind), a.data)
+    _csr_matmat(*shape, *left, b.indptr, b.indices, b.data, indptr, indices, data)
+    entries = slice(0, int(indptr[-1]))
+    return sparse.csr_matrix((data[entries], indices[entries], indptr), shape=shape)
 
 
 def _weighted_quantiles(
