@@ -80,7 +80,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _sizes(quick: bool, first: bool) -> Sizes:
     if not quick:
         return Sizes(524_288, Plan(2.0, 5))
-    return Sizes(131_072, Plan(0.5, 3), (outside.RANGER,) if first else ())
+    return Sizes(131_072, Plan(0.5, 3), (outside.RANGER,) if first else (), blocks=first)
 
 
 def _measure(

@@ -23,11 +23,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: pixels at hand, time, and which programs outside Python join."""
+    """How much is measured: pixels at hand, time, and which of the slower peers join."""
 
     pixels: int
     plan: Plan
     outside: tuple[str, ...] = (outside.RANGER, outside.OTB)
+    blocks: bool = True
 
 
 def check_exact(pair: Pair) -> list[Check]:
@@ -48,7 +49,11 @@ def check_exact(pair: Pair) -> list[Check]:
 def compare(pair: Pair, files: Files, sizes: Sizes, folder: Path, say: Say) -> list[Result]:
     """Measure every peer on random and on smooth pixels; memory on random ones."""
     n = len(pair.rows.y)
-    names = [*peers.our_paths(), peers.QUANTILE_FOREST, peers.BLOCKS, peers.MEAN]
+    names = [*peers.our_paths(), peers.QUANTILE_FOREST, peers.MEAN]
+    if sizes.blocks:
+        names.insert(-1, peers.BLOCKS)
+    else:
+        say(f"{peers.BLOCKS}: left out of this run at {n} rows")
     both = {"ours": pair.ours, "theirs": pair.theirs}
     results = []
     for kind, make in ((RANDOM, data.random_pixels), (FIELD, data.field_pixels)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def flatten(theirs: RandomForestQuantileRegressor, rows: data.Rows) -> Forest:
         counts = forest.draw_counts(len(rows.y), None, estimator.random_state)
         return forest._grow_tree(_Grown(estimator.tree_), rows.X, rows.y, counts)
 
-    trees = [flat(estimator) for estimator in theirs.estimators_]
+    with ThreadPoolExecutor(THREADS) as pool:
+        trees = list(pool.map(flat, theirs.estimators_))
     return forest._join(trees, rows.X.shape[1], rows.y)
 
 

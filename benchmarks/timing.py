@@ -10,7 +10,8 @@ from statistics import median
 import numpy as np
 
 Run = Callable[[np.ndarray], object]
-_PILOT = 4096  # pixels of the run that finds how many a peer can do; also warms it up
+_WARM = 512  # pixels of the first run, which compiles and fills caches
+_PILOT = 4096  # pixels of the run that finds how many a peer can do
 _LEAST = 4096
 _WHOLE = 128  # the block loop reads whole lines of a raster so wide
 
@@ -43,7 +44,7 @@ def measure(peers: Mapping[str, Run], pixels: np.ndarray, plan: Plan) -> dict[st
     """
     counts = {}
     for name, run in peers.items():
-        run(pixels[:_PILOT])
+        run(pixels[:_WARM])
         taken = seconds_of(lambda run=run: run(pixels[:_PILOT]))
         count = int(np.clip(_PILOT * plan.seconds / taken, _LEAST, len(pixels)))
         counts[name] = count // _WHOLE * _WHOLE

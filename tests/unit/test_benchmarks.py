@@ -126,7 +126,7 @@ def test_measure_gives_each_peer_what_it_can_do():
     seen = []
     rates = measure({"a": lambda X: seen.append(len(X))}, np.zeros((10_000, 1)), Plan(0.1, 2))
     assert rates["a"] > 0
-    assert seen[:2] == [4096, 4096]
+    assert seen[:2] == [512, 4096]
     assert seen[2:] == [9984, 9984]
 
 
