@@ -23,12 +23,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured: pixels at hand, time, and which of the slower peers join."""
+    """How much is measured: pixels at hand, time, and which of the slower peers join.
+
+    Once `late` is true, memory and smooth pixels are left out.
+    """
 
     pixels: int
     plan: Plan
     outside: tuple[str, ...] = (outside.RANGER, outside.OTB)
     blocks: bool = True
+    late: Callable[[], bool] = lambda: False
 
 
 def check_exact(pair: Pair) -> list[Check]:
@@ -55,19 +59,25 @@ def compare(pair: Pair, files: Files, sizes: Sizes, folder: Path, say: Say) -> l
     else:
         say(f"{peers.BLOCKS}: left out of this run at {n} rows")
     both = {"ours": pair.ours, "theirs": pair.theirs}
-    results = []
+    results: list[Result] = []
+    peaks: dict[str, float] = {}
     for kind, make in ((RANDOM, data.random_pixels), (FIELD, data.field_pixels)):
+        if kind == FIELD and sizes.late():
+            say(f"{n} rows: time is short: pixels of a field left out")
+            break
         X = make(sizes.pixels)
         peers.write_strip(X, folder)
         say(f"{n} rows: timing, pixels {kind}")
         runs = {name: peers.run_of(name, both, folder) for name in names}
         rates = timing.measure(runs, X, sizes.plan)
-        if kind == RANDOM:
+        if kind == RANDOM and sizes.late():
+            say(f"{n} rows: time is short: memory left out")
+        elif kind == RANDOM:
             say(f"{n} rows: memory")
             peers.write_strip(X[: memory.PIXELS], folder)
             peaks = {name: memory.peak_of(name, files, folder) for name in names}
         results += [
-            Result(name, n, kind, rates[name], peaks[name] if kind == RANDOM else None)
+            Result(name, n, kind, rates[name], peaks.get(name) if kind == RANDOM else None)
             for name in names
         ]
         if kind == RANDOM:
