@@ -25,18 +25,16 @@ _WORD_BITS = 32
 class CompactForest:
     """The arrays that the compiled engine walks through.
 
-    A node takes eight bytes: a float32 threshold and a word. The two children of a node stand side
-    by side, left before right; the word's upper bits are the covariate, its lower `shift` bits the
-    place of the left child in the tree. In a leaf the upper bits are the number of covariates and
-    the lower ones the place of the leaf in the tree's part of the stream.
+    A node takes eight bytes: a threshold and a word of four bytes each. The two children of a node
+    stand side by side, left before right; the word's upper bits are the covariate, its lower
+    `shift` bits the place of the left child in the tree. In a leaf the upper bits are the number of
+    covariates and the lower ones the place of the leaf in the tree's part of the stream.
 
     Attributes
     ----------
-    threshold : (2 nodes,) float32
-        Thresholds at the even places. The largest float32 number not above a node's threshold
-        makes the same decisions for every float32 value.
-    word : (2 nodes,) uint32
-        The same memory; words at the odd places.
+    nodes : (nodes,) uint64
+        Words in the upper halves; in the lower ones the `sort_keys` of the thresholds. The largest
+        float32 number not above a threshold makes the same decisions for every float32 value.
     shift : int
     node_base, leaf_base : (B,) int64
         Where the nodes of a tree and its leaves in the stream start; the root is the first node.
@@ -56,8 +54,7 @@ class CompactForest:
         Most words of codes that the leaves of one pixel can have.
     """
 
-    threshold: np.ndarray
-    word: np.ndarray
+    nodes: np.ndarray
     shift: int
     node_base: np.ndarray
     leaf_base: np.ndarray
@@ -66,6 +63,12 @@ class CompactForest:
     rank: np.ndarray
     y: np.ndarray
     widest: int
+
+
+def sort_keys(values: np.ndarray) -> np.ndarray:
+    """Return uint32 numbers in the order of the float32 `values`, equal where these are."""
+    bits = (values + np.float32(0)).view(np.int32)  # -0 becomes 0
+    return (bits ^ ((bits >> 31) | np.int32(-(2**31)))).view(np.uint32)
 
 
 def compact_forest(forest: Forest) -> CompactForest | None:
@@ -92,12 +95,11 @@ def compact_forest(forest: Forest) -> CompactForest | None:
         return None
     lower = np.zeros(len(leaf), dtype=np.int64)
     lower[leaves] = at - np.repeat(leaf_base, np.diff(forest.tree_start))[leaves]
-    threshold, word = _lay_out_nodes(forest, lower, shift)
+    nodes = _lay_out_nodes(forest, lower, shift)
     length = np.zeros(len(leaf), dtype=np.int64)
     length[leaves] = words
     return CompactForest(
-        threshold=threshold,
-        word=word,
+        nodes=nodes,
         shift=shift,
         node_base=first.astype(np.int64),
         leaf_base=leaf_base.astype(np.int64),
@@ -109,7 +111,7 @@ def compact_forest(forest: Forest) -> CompactForest | None:
     )
 
 
-def _lay_out_nodes(forest: Forest, lower: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
+def _lay_out_nodes(forest: Forest, lower: np.ndarray, shift: int) -> np.ndarray:
     """Put the children of a tree's k-th inner node at the places 2k + 1 and 2k + 2 of the tree.
 
     `lower` holds the lower bits of the leaves' words.
@@ -124,11 +126,10 @@ def _lay_out_nodes(forest: Forest, lower: np.ndarray, shift: int) -> tuple[np.nd
     place[forest.right[inner]] = first[inner] + pair + 1
     lower[inner] = pair
     upper = np.where(leaf, forest.features, forest.feature).astype(np.int64)
-    words = np.zeros(2 * len(leaf), dtype=np.uint32)
-    thresholds = words.view(np.float32)
-    thresholds[2 * place] = forest.table.threshold
-    words[2 * place + 1] = (upper << shift) | lower
-    return thresholds, words
+    words = (upper << shift) | lower
+    nodes = np.empty(len(leaf), dtype=np.uint64)
+    nodes[place] = words.astype(np.uint64) << np.uint64(32) | sort_keys(forest.table.threshold)
+    return nodes
 
 
 def _lay_out_rows(

@@ -22,31 +22,31 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 
 @kernel
-def _walk(threshold, word, shift, code_of_leaf, base, X, leaf, node, active):
-    """Take all rows of `X` down one tree, level by level; `leaf` gets their leaves."""
-    one, two, upper = np.uint64(1), np.uint64(2), np.uint64(shift)
+def _walk(nodes, shift, code_of_leaf, base, keys, leaf, node, row, active):
+    """Take all rows of `keys` down one tree, level by level; `leaf` gets their leaves."""
+    upper = np.uint64(32 + shift)
     lower = np.uint64((1 << shift) - 1)
-    first = np.uint64(base)
-    root = np.uint64(word[2 * base + 1])
-    left = len(X)
+    first, word = np.uint64(base), np.uint64(32)
+    root = nodes[first]
+    left, features = keys.shape
     if root >> upper == code_of_leaf:
-        leaf[:left] = root & lower
+        leaf[:left] = (root >> word) & lower
         return
+    values = keys.reshape(-1)
     for i in range(left):
         active[i] = i
-        node[i] = first
+        row[i] = i * features
+        node[i] = root
     while left > 0:
         kept = 0
         for j in range(left):
-            i = active[j]
-            place = node[j] * two
-            here = np.uint64(word[place + one])
-            right = np.uint64(X[i, here >> upper] > threshold[place])
-            follower = first + (here & lower) + right
-            there = np.uint64(word[follower * two + one])
-            leaf[i] = there & lower
+            here, start, i = node[j], row[j], active[j]
+            right = np.uint64(values[start + (here >> upper)] > np.uint32(here))
+            there = nodes[first + ((here >> word) & lower) + right]
+            leaf[i] = (there >> word) & lower
+            node[kept] = there
+            row[kept] = start
             active[kept] = i
-            node[kept] = follower
             kept += there >> upper != code_of_leaf
         left = kept
 
@@ -127,7 +127,7 @@ def _quantile_by_sorting(level, words, source, share, rank, y, length, keys):
 def _gather(stream, moments, leaf, base, b, many, mean, variance, size, source, words, filled, end):
     """Note what one tree's leaves hold, and append their words to those of each pixel."""
     for i in range(many):
-        here = leaf[i] + base
+        here = np.int64(leaf[i]) + base
         mean[b, i] = moments[here]
         variance[b, i] = moments[here + 1]
         size[b, i] = moments[here + 2]
@@ -279,16 +279,17 @@ def _refine(
 
 @kernel
 def predict_compiled(
-    threshold, word, shift, node_base, leaf_base, stream, moments, rank, y, widest,
-    X, levels, mean, sd, quantiles,
+    nodes, shift, node_base, leaf_base, stream, moments, rank, y, widest,
+    keys_of, levels, mean, sd, quantiles,
 ):  # fmt: skip
-    """Fill mean (m,), sd (m,) and quantiles (m, k) for the rows of `X`, (m, p) float32."""
+    """Fill mean (m,), sd (m,) and quantiles (m, k) for the rows of `keys_of`, (m, p) uint32."""
     trees, k_levels = len(node_base), len(levels)
     wide = widest if k_levels > 0 else 0
     pixels = max(_FEWEST, min(PIXELS, _WORDS // (wide + 1)))
-    code_of_leaf = np.uint64(X.shape[1])
-    leaf, node = np.empty(pixels, np.int64), np.empty(pixels, np.uint64)
-    active, filled = np.empty(pixels, np.int64), np.empty(pixels, np.int64)
+    code_of_leaf = np.uint64(keys_of.shape[1])
+    leaf, node = np.empty(pixels, np.uint64), np.empty(pixels, np.uint64)
+    active, filled = np.empty(pixels, np.uint64), np.empty(pixels, np.int64)
+    row = np.empty(pixels, np.uint64)
     means, variances = np.empty((trees, pixels)), np.empty((trees, pixels))
     sizes = np.empty((trees, pixels))
     sources, ends = np.empty((trees, pixels), np.int64), np.empty((trees, pixels), np.int64)
@@ -299,13 +300,13 @@ def predict_compiled(
     share, origin = np.empty(wide + 1), np.empty(wide + 1, np.int64)
     hits = np.empty(PER_WORD * wide + 1, np.int64)
     keys = np.empty(PER_WORD * wide + 1, np.int64)
-    for begin in range(0, len(X), pixels):
-        many = min(pixels, len(X) - begin)
+    for begin in range(0, len(keys_of), pixels):
+        many = min(pixels, len(keys_of) - begin)
         filled[:] = 0
         for b in range(trees):
             _walk(
-                threshold, word, shift, code_of_leaf, node_base[b], X[begin : begin + many],
-                leaf, node, active,
+                nodes, shift, code_of_leaf, node_base[b], keys_of[begin : begin + many],
+                leaf, node, row, active,
             )  # fmt: skip
             if k_levels > 0:
                 _gather(
@@ -314,8 +315,8 @@ def predict_compiled(
                 )  # fmt: skip
             else:
                 for i in range(many):
-                    means[b, i] = moments[leaf[i] + leaf_base[b]]
-                    variances[b, i] = moments[leaf[i] + leaf_base[b] + 1]
+                    means[b, i] = moments[np.int64(leaf[i]) + leaf_base[b]]
+                    variances[b, i] = moments[np.int64(leaf[i]) + leaf_base[b] + 1]
         for i in range(many):
             mean[begin + i], sd[begin + i] = _moments(means, variances, i)
             if k_levels == 0:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .compact import CompactForest, compact_forest
+from .compact import CompactForest, compact_forest, sort_keys
 from .forest import Forest
 
 SWITCH = "SOIL_MOISTURE_ENGINE"
@@ -50,8 +50,7 @@ def predict_fast(
     mean, sd = np.empty(len(X)), np.empty(len(X))
     quantiles = np.empty((len(X), len(levels)))
     kernels.predict_compiled(
-        layout.threshold,
-        layout.word,
+        layout.nodes,
         layout.shift,
         layout.node_base,
         layout.leaf_base,
@@ -60,7 +59,7 @@ def predict_fast(
         layout.rank,
         layout.y,
         layout.widest,
-        X,
+        sort_keys(X),
         levels,
         mean,
         sd,
