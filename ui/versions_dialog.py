@@ -20,6 +20,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..plugin.core.dependencies import (
+    OPTIONAL,
     REQUIRED,
     install_hint,
     installed_version,
@@ -46,6 +47,10 @@ def list_versions() -> list[tuple[str, str, str]]:
         if package in missing:
             needed = tr("needed: {} or newer").format(package.minimum)
             state = f"{tr('missing') if version is None else tr('too old')}, {needed}"
+        rows.append((package.name, version or "–", state))
+    for package in OPTIONAL:
+        version = installed_version(package)
+        state = tr("works") if version else tr("optional: makes maps several times as fast")
         rows.append((package.name, version or "–", state))
     return rows
 

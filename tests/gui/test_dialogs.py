@@ -138,6 +138,7 @@ def test_versions_dialog(plugin: Any, pictures: Path, opened: list[QWidget]) -> 
         "Python 3.",
         "rasterio ",
         "scikit-learn ",
+        "numba ",
     ):
         assert part in dialog.text()
     labels = [label.text() for label in dialog.findChildren(QLabel)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -251,3 +252,21 @@ def test_code_is_compiled_once_and_never_beside_the_sources(root: Path, tmp_path
     assert [text.split() for text in seen] == [["0", "1"], ["1", "0"]]
     assert list(tmp_path.rglob("*.nbi"))
     assert not list((root / "plugin").rglob("*.nb[ic]"))
+
+
+@needs_numba
+def test_a_numba_that_cannot_compile_leaves_the_work_to_numpy(monkeypatch):
+    from soil_moisture_mapper.plugin.core.models import compiled
+
+    def fail(*_arguments):
+        raise compiled.NumbaError("no such type")
+
+    X, y = table()
+    forest = grow_forest(X, y, trees=5, min_leaf=3, seed=1)
+    expected = predict_forest(forest, X, (0.1, 0.5)).quantiles
+    monkeypatch.setattr(compiled, "predict_compiled", fail)
+    monkeypatch.setattr(engine, "_unusable", threading.Event())
+    np.testing.assert_allclose(
+        predict_forest(forest, X, (0.1, 0.5)).quantiles, expected, atol=1e-12
+    )
+    assert engine.engine_name() == "numpy"

@@ -7,9 +7,12 @@ start no threads: callers share pixels out among threads of their own.
 from __future__ import annotations
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from .compact import BINS, COUNT_BITS, LENGTH_BITS, PER_WORD
 from .kernel_cache import kernel
+
+__all__ = ["NumbaError", "predict_compiled"]
 
 PIXELS = 256  # walked through a tree together: few enough for the processor's cache
 _FEWEST = 16  # where leaves are very large

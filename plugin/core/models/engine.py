@@ -20,6 +20,7 @@ SWITCH = "SOIL_MOISTURE_ENGINE"
 
 _layouts: WeakKeyDictionary[Forest, CompactForest | None] = WeakKeyDictionary()
 _lock = threading.Lock()
+_unusable = threading.Event()  # this numba cannot compile the kernels
 
 
 def engine_name() -> str:
@@ -49,27 +50,31 @@ def predict_fast(
         return None
     mean, sd = np.empty(len(X)), np.empty(len(X))
     quantiles = np.empty((len(X), len(levels)))
-    kernels.predict_compiled(
-        layout.nodes,
-        layout.shift,
-        layout.node_base,
-        layout.leaf_base,
-        layout.stream,
-        layout.moments,
-        layout.rank,
-        layout.y,
-        layout.widest,
-        sort_keys(X),
-        levels,
-        mean,
-        sd,
-        quantiles,
-    )
+    try:
+        kernels.predict_compiled(
+            layout.nodes,
+            layout.shift,
+            layout.node_base,
+            layout.leaf_base,
+            layout.stream,
+            layout.moments,
+            layout.rank,
+            layout.y,
+            layout.widest,
+            sort_keys(X),
+            levels,
+            mean,
+            sd,
+            quantiles,
+        )
+    except kernels.NumbaError:
+        _unusable.set()
+        return None
     return mean, sd, quantiles
 
 
 def _chosen_kernels() -> ModuleType | None:
-    if os.environ.get(SWITCH, "").strip().lower() == "numpy":
+    if _unusable.is_set() or os.environ.get(SWITCH, "").strip().lower() == "numpy":
         return None
     return _load_kernels()
 
