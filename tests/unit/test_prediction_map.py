@@ -479,3 +479,21 @@ def test_no_block_is_larger_than_asked(land, model, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "predict_block", seen)
     predict_map(model, land, DAY, GRID, output=tmp_path / "m.tif", block=50)
     assert len(shapes) == 9 and max(shapes) == (3, 50, 50)
+
+
+def test_gdal_caches_little_while_a_map_is_made(land, model, tmp_path, monkeypatch):
+    from rasterio.env import get_gdal_config
+    from soil_moisture_mapper.plugin.core.rasters.cache import CACHE_BYTES
+
+    seen = []
+    real = prediction.predict_block
+
+    def look(*given):
+        seen.append(get_gdal_config("GDAL_CACHEMAX"))
+        return real(*given)
+
+    monkeypatch.setattr(prediction, "predict_block", look)
+    before = get_gdal_config("GDAL_CACHEMAX")
+    predict_map(model, land, DAY, GRID, output=tmp_path / "map.tif", threads=2)
+    assert set(seen) == {CACHE_BYTES}
+    assert get_gdal_config("GDAL_CACHEMAX") == before

@@ -15,6 +15,7 @@ from ..covariates.table import CovariateTable
 from ..errors import InputError
 from ..models.record import Model, predict_model
 from ..progress import Progress
+from ..rasters.cache import bounded_cache
 from ..rasters.grids import Grid, Window
 from ..rasters.styles import MOISTURE_STYLE, paletted_style
 from ..rasters.writing import RasterWriter
@@ -305,7 +306,7 @@ def _map_days(
     names = tuple(plans[0].rows)
     windows = job.grid.windows(job.block)
     turns = Turns(windows)
-    with StackReader(job.table, plans, job.grid, progress) as reader:
+    with bounded_cache(), StackReader(job.table, plans, job.grid, progress) as reader:
         _check_overlap(job, reader.outside, len(plans))
 
         def work(window: Window, stop: threading.Event) -> list[Tally]:
