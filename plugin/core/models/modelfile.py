@@ -22,7 +22,6 @@ from .record import KINDS, METHODS, Covariate, Model
 from .record_fields import Fields
 from .training_arrays import pack_training, unpack_training
 
-SUFFIX = ".smm"
 FORMAT = "soil-moisture-model"
 SCHEMA = 1
 

@@ -203,12 +203,6 @@ class RasterReader:
         """The raster's cells."""
         return grid_of(self._dataset)
 
-    @property
-    def block_shape(self) -> tuple[int, int]:
-        """Rows and columns of the blocks that the file is stored in."""
-        rows, cols = self._dataset.block_shapes[0]
-        return int(rows), int(cols)
-
     def read(self, bands: Sequence[int], window: Window | None = None) -> np.ndarray:
         """Read bands (counted from 1) as float64, shape (bands, rows, columns), NaN missing.
 
