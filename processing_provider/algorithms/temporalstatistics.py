@@ -13,10 +13,11 @@ from qgis.core import (
 
 from ...plugin.core.progress import Progress
 from ..base import SoilMoistureAlgorithm
-from ..parameters import choice, whole
+from ..parameters import choice, line, whole
 from ..translation import tr
 
 STATISTICS = ("min", "mean", "max", "sd")
+DIRECTIONS = ("separate", "pooled")
 
 
 class TemporalStatistics(SoilMoistureAlgorithm):
@@ -34,6 +35,16 @@ class TemporalStatistics(SoilMoistureAlgorithm):
             )
         )
         self.add(choice("STATISTICS", tr("Statistics"), STATISTICS, list(STATISTICS), several=True))
+        self.add(line("BANDS", tr("Bands (names or patterns joined by ;)")), advanced=True)
+        self.add(
+            choice(
+                "DIRECTIONS",
+                tr("Ascending and descending images"),
+                DIRECTIONS,
+                "separate",
+            ),
+            advanced=True,
+        )
         self.add(whole("MIN_DATES", tr("Fewest dates a cell must have"), 10, 1), advanced=True)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Temporal statistics")))
 
@@ -47,6 +58,9 @@ class TemporalStatistics(SoilMoistureAlgorithm):
             self.rasters("INPUT"),
             self.parameterAsEnumStrings(parameters, "STATISTICS", context),
             output,
+            bands=self.fields(parameters, "BANDS", context),
+            directions=self.parameterAsEnumString(parameters, "DIRECTIONS", context),
+            threads=self.threads(context),
             minimum_dates=self.parameterAsInt(parameters, "MIN_DATES", context),
             progress=progress,
         )

@@ -57,6 +57,8 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
     "temporalstatistics": {
         "INPUT": ("multilayer", None, ""),
         "STATISTICS": ("enum", ["min", "mean", "max", "sd"], ""),
+        "BANDS": OPTIONAL_TEXT,
+        "DIRECTIONS": ("enum", "separate", ""),
         "MIN_DATES": ("number", 10, ""),
         "OUTPUT": ("rasterDestination", None, ""),
     },
@@ -192,6 +194,7 @@ OPTIONS = {
     ("terraincovariates", "METHOD"): ["zevenbergen-thorne", "evans", "horn"],
     ("terraincovariates", "PARAMETERS"): TERRAIN,
     ("temporalstatistics", "STATISTICS"): ["min", "mean", "max", "sd"],
+    ("temporalstatistics", "DIRECTIONS"): ["separate", "pooled"],
     ("covariatetable", "RESAMPLING"): ["nearest", "bilinear", "cubic", "average"],
     ("importstations", "FORMAT"): ["auto", "csv"],
     ("importstations", "UNITS"): ["m3m3", "percent"],

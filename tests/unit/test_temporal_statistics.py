@@ -10,6 +10,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from soil_moisture_mapper.plugin.core.covariates import series as series_module
 from soil_moisture_mapper.plugin.core.covariates import statistics
 from soil_moisture_mapper.plugin.core.covariates.statistics import (
     RunningStatistics,
@@ -61,8 +62,8 @@ def read(path):
 
 @pytest.mark.parametrize("block", [512, 10])
 def test_equals_numpy_over_the_stack(tmp_path, series, monkeypatch, block):
-    monkeypatch.setattr(statistics, "_BLOCK", block)
-    monkeypatch.setattr(statistics, "_OPEN_FILES", 3)
+    monkeypatch.setattr(statistics, "blocks_of", lambda grid, cells: grid.windows(block))
+    monkeypatch.setattr(series_module, "OPEN_FILES", 3)
     inputs, stack = series
     progress = RecordingProgress()
     names = temporal_statistics(inputs[::-1], ALL, tmp_path / "t.tif", progress=progress)

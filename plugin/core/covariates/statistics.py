@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,32 +11,39 @@ from typing import Sequence
 
 import numpy as np
 
-from ..errors import InputError, RasterError
+from ..errors import InputError
 from ..progress import Progress
-from ..rasters.grids import Grid, Window
-from ..rasters.reading import RasterInfo, RasterReader, describe_raster
+from ..rasters.cache import bounded_cache
+from ..rasters.grids import Window
 from ..rasters.writing import RasterWriter
+from .rows import listed
+from .series import (
+    POOLED,
+    SEPARATE,
+    Layer,
+    Series,
+    SeriesReader,
+    blocks_of,
+    collect_series,
+    common_grid,
+    describe_rasters,
+    repeated_days,
+    run_threads,
+)
 from .table import RasterInput
 
 STATISTICS = ("min", "mean", "max", "sd")
-_BLOCK = 512
-_OPEN_FILES = 64
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One band of one raster: a covariate on a day (None where the raster has no date)."""
-
-    path: Path
-    band: int
-    day: date | None
+_CELLS = 4_000_000  # cells of all series whose statistics are held at a time, some 40 bytes each
+_READ_CELLS = 500_000  # cells read at a time
+_PIECE = 32_768  # cells that stay in the processor's cache
 
 
 class RunningStatistics:
     """Minimum, mean, maximum and standard deviation of blocks that come one after another.
 
-    Welford's update: one pass and constant memory. The standard deviation is that of the values
-    given (divided by their number n), as in QGIS, NumPy and Earth Engine.
+    One pass and constant memory: sums of the differences from each cell's first value and of
+    their squares, whose rounding grows with the number of values at most. The standard deviation
+    is that of the values given (divided by their number n), as in QGIS, NumPy and Earth Engine.
 
     Parameters
     ----------
@@ -45,41 +52,79 @@ class RunningStatistics:
 
     References
     ----------
-    Welford (1962), Technometrics 4(3), doi:10.1080/00401706.1962.10490022.
+    Chan, Golub & LeVeque (1983), The American Statistician 37(3),
+    doi:10.1080/00031305.1983.10483115.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self.count = np.zeros(shape, dtype=np.int32)
-        self.dates = np.zeros(shape, dtype=np.int32)
-        self._mean = np.zeros(shape)
-        self._squares = np.zeros(shape)
-        self._least = np.full(shape, np.inf)
-        self._most = np.full(shape, -np.inf)
-        self._seen = np.zeros(shape, dtype=bool)
+        self._shape = shape
+        size = shape[0] * shape[1]
+        self._count = np.zeros(size, dtype=np.int32)
+        self._repeats = np.zeros(0, dtype=np.int32)
+        self._of_day = np.zeros(0, dtype=bool)
+        self._first = np.full(size, np.nan)
+        self._sum = np.zeros(size)
+        self._squares = np.zeros(size)
+        self._least = np.full(size, np.nan)
+        self._most = np.full(size, np.nan)
+        self._started: set[int] = set()
 
     def add(self, values: np.ndarray, *, new_date: bool = True) -> None:
         """Take in a block, NaN for missing; `new_date` is false for another of the same day."""
+        flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
+        there = ~np.isnan(flat)
         if new_date:
-            self._seen[:] = False
-        there = np.isfinite(values)
-        self.dates += there & ~self._seen
-        self._seen |= there
-        self.count += there
-        known = np.where(there, values, self._mean)
-        change = known - self._mean
-        self._mean += np.divide(change, self.count, out=np.zeros_like(change), where=there)
-        self._squares += change * (known - self._mean)
-        self._least = np.where(there, np.minimum(self._least, values), self._least)
-        self._most = np.where(there, np.maximum(self._most, values), self._most)
+            self._of_day = there
+        else:
+            if not self._repeats.size:
+                self._repeats = np.zeros_like(self._count)
+            self._repeats += there & self._of_day
+            self._of_day = there | self._of_day
+        for start in range(0, flat.size, _PIECE):
+            piece = slice(start, start + _PIECE)
+            self._add_piece(start, piece, flat[piece], there[piece])
+
+    def _add_piece(self, start: int, piece: slice, values: np.ndarray, there: np.ndarray) -> None:
+        first = self._first[piece]
+        if start not in self._started:
+            np.copyto(first, values, where=np.isnan(first))
+            if not np.isnan(first).any():
+                self._started.add(start)
+        change = values - first
+        if not there.all():
+            change[~there] = 0.0
+        self._count[piece] += there
+        self._sum[piece] += change
+        np.multiply(change, change, out=change)
+        self._squares[piece] += change
+        np.fmin(self._least[piece], values, out=self._least[piece])
+        np.fmax(self._most[piece], values, out=self._most[piece])
 
     def result(self, statistic: str, minimum_dates: int) -> np.ndarray:
         """Return a statistic, NaN where there are fewer than `minimum_dates` dates."""
-        enough = (self.dates >= max(1, minimum_dates)) & (self.count > 0)
-        if statistic == "sd":
-            values = np.sqrt(np.maximum(self._squares, 0) / np.maximum(self.count, 1))
+        dates = self._count - self._repeats if self._repeats.size else self._count
+        count = np.maximum(self._count, 1)
+        if statistic == "min":
+            values = self._least
+        elif statistic == "max":
+            values = self._most
+        elif statistic == "mean":
+            values = self._first + self._sum / count
         else:
-            values = {"min": self._least, "mean": self._mean, "max": self._most}[statistic]
-        return np.where(enough, values, np.nan)
+            variance = (self._squares - self._sum * self._sum / count) / count
+            values = np.sqrt(np.maximum(variance, 0))
+        enough = dates >= max(1, minimum_dates)
+        return np.where(enough, values, np.nan).reshape(self._shape)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Bands of one raster and one day, each with the number of its series."""
+
+    path: Path
+    bands: tuple[int, ...]
+    series: tuple[int, ...]
+    new_date: tuple[bool, ...]
 
 
 def temporal_statistics(
@@ -88,6 +133,9 @@ def temporal_statistics(
     output: str | Path,
     *,
     minimum_dates: int = 10,
+    bands: Sequence[str] = (),
+    directions: str = SEPARATE,
+    threads: int = 2,
     progress: Progress | None = None,
 ) -> tuple[str, ...]:
     """Write minimum, mean, maximum and standard deviation over time of each covariate.
@@ -98,13 +146,20 @@ def temporal_statistics(
     ----------
     inputs : sequence of RasterInput
         Rasters of one grid; bands of the same name form a series. Rasters without a date count
-        as a day each.
+        as a day each, several of a day as one date.
     statistics : sequence of {"min", "mean", "max", "sd"}
         The bands written are named ``VV_min`` … in this order, series by series.
     output : path
         The ``.tif``.
     minimum_dates : int
         A cell with fewer dates is missing.
+    bands : sequence of str
+        Names or shell patterns (``V?``) of the bands wanted; all without any.
+    directions : {"separate", "pooled"}
+        Whether ascending and descending images, told apart by ``asc`` and ``desc`` in the file
+        name, give bands of their own (``VV_asc_min``, ``VV_desc_min``) where there are both.
+    threads : int
+        How many parts of a block are read at a time.
     progress : Progress, optional
 
     Returns
@@ -120,104 +175,103 @@ def temporal_statistics(
         For rasters on different grids: the first two are named.
     """
     progress = progress or Progress()
-    _check_statistics(inputs, statistics)
-    infos = [
-        describe_raster(
-            item.path,
-            fallback_date=item.fallback_date,
-            fallback_end=item.fallback_end,
-            progress=progress,
-        )
-        for item in inputs
-    ]
-    grid = _common_grid(infos)
-    series = _series(infos)
-    _report_series(series, minimum_dates, progress)
-    bands = tuple(f"{name}_{statistic}" for name in series for statistic in statistics)
+    threads = max(1, threads)
+    _check_settings(inputs, statistics, directions)
+    infos = describe_rasters(inputs, progress.part(0.0, 0.02))
+    grid = common_grid([(info.path, info.grid) for info in infos])
+    series = collect_series(infos, bands=bands, directions=directions, progress=progress)
+    _report(series, minimum_dates, progress)
+    names = tuple(f"{one.name}_{statistic}" for one in series for statistic in statistics)
+    units = [one.units for one in series for _ in statistics]
     filled = 0
-    windows = grid.windows(_BLOCK)
-    with RasterWriter(output, grid, bands) as writer, _Files(progress) as files:
-        for done, window in enumerate(windows):
-            part = progress.part(done / len(windows), (done + 1) / len(windows))
-            block = np.concatenate(
-                [
-                    _block(layers, window, statistics, minimum_dates, files, part)
-                    for layers in series.values()
-                ]
+    blocks = blocks_of(grid, _CELLS // len(series))
+    writer = RasterWriter(output, grid, names, units=units)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(bounded_cache())
+        stack.enter_context(writer)
+        reader = stack.enter_context(SeriesReader(progress, threads))
+        pool = stack.enter_context(ThreadPoolExecutor(threads))
+        for done, block in enumerate(blocks):
+            part = progress.part(
+                0.02 + 0.98 * done / len(blocks), 0.02 + 0.98 * (done + 1) / len(blocks)
             )
-            filled += int(np.isfinite(block).any(axis=0).sum())
-            writer.write(window, block)
-            progress.step((done + 1) / len(windows))
+            for window, running in _statistics_of(series, block, reader, pool, threads, part):
+                values = np.stack(
+                    [one.result(name, minimum_dates) for one in running for name in statistics]
+                )
+                filled += int(np.isfinite(values).any(axis=0).sum())
+                writer.write(window, values)
     if not filled:
         progress.warn(
             f"No cell has {minimum_dates} dates: every value is missing. Give more rasters or "
             "lower the smallest number of dates."
         )
-    return bands
+    return names
 
 
-class _Files:
-    """Open rasters, the most recently used ones, so that long series need no more handles."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._open: OrderedDict[Path, RasterReader] = OrderedDict()
-        self._warned: set[str] = set()
-
-    def __enter__(self) -> _Files:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        with contextlib.ExitStack() as stack:
-            for reader in self._open.values():
-                stack.callback(reader.__exit__, None, None, None)
-            self._open.clear()
-
-    def read(self, layer: _Layer, window: Window) -> np.ndarray:
-        reader = self._open.pop(layer.path, None)
-        if reader is None:
-            if len(self._open) >= _OPEN_FILES:
-                self._open.popitem(last=False)[1].__exit__(None, None, None)
-            reader = RasterReader(layer.path, progress=_Once(self._progress, self._warned))
-        self._open[layer.path] = reader
-        return reader.read([layer.band], window)[0]
-
-
-class _Once(Progress):
-    """Passes every warning on once: files that are opened again warn again."""
-
-    def __init__(self, passed_to: Progress, said: set[str]) -> None:
-        self._passed_to = passed_to
-        self._said = said
-
-    @property
-    def cancelled(self) -> bool:
-        return self._passed_to.cancelled
-
-    def warn(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._passed_to.warn(text)
-
-
-def _block(
-    layers: Sequence[_Layer],
-    window: Window,
-    statistics: Sequence[str],
-    minimum_dates: int,
-    files: _Files,
+def _statistics_of(
+    series: Sequence[Series],
+    block: Window,
+    reader: SeriesReader,
+    pool: ThreadPoolExecutor,
+    threads: int,
     progress: Progress,
-) -> np.ndarray:
-    running = RunningStatistics((window.height, window.width))
-    day: date | None = None
-    for layer in layers:
-        progress.check()
-        running.add(files.read(layer, window), new_date=layer.day is None or layer.day != day)
-        day = layer.day
-    return np.stack([running.result(statistic, minimum_dates) for statistic in statistics])
+) -> list[tuple[Window, list[RunningStatistics]]]:
+    """Read every raster once within a block, the parts of the block side by side."""
+    parts = [
+        (window, [RunningStatistics((window.height, window.width)) for _ in series])
+        for window in _parts(block)
+    ]
+    steps = _steps(series)
+
+    def work(own: Sequence[tuple[Window, list[RunningStatistics]]], share: Progress) -> None:
+        for done, step in enumerate(steps):
+            share.report(done / len(steps))
+            for window, running in own:
+                share.check()
+                values = reader.read(step.path, step.bands, window)
+                for position, new_date, band in zip(step.series, step.new_date, values):
+                    running[position].add(band, new_date=new_date)
+
+    shares = [parts[first::threads] for first in range(min(threads, len(parts)))]
+    run_threads(work, shares, pool, progress)
+    return parts
 
 
-def _check_statistics(inputs: Sequence[RasterInput], statistics: Sequence[str]) -> None:
+def _parts(block: Window) -> list[Window]:
+    """Cut a block into strips of whole tiles."""
+    rows = max(1, _READ_CELLS // max(1, block.width) // 256) * 256
+    return [
+        Window(block.col, row, block.width, min(rows, block.row + block.height - row))
+        for row in range(block.row, block.row + block.height, rows)
+    ]
+
+
+def _steps(series: Sequence[Series]) -> list[_Step]:
+    """Return what is read one after the other: by day, the bands of a raster together."""
+    together: dict[tuple[date, Path], list[tuple[int, Layer, bool]]] = {}
+    for position, one in enumerate(series):
+        before: date | None = None
+        for layer in one.layers:
+            new = layer.day is None or layer.day != before
+            before = layer.day
+            together.setdefault((layer.day or date.min, layer.path), []).append(
+                (position, layer, new)
+            )
+    return [
+        _Step(
+            path,
+            tuple(layer.band for _, layer, _ in members),
+            tuple(position for position, _, _ in members),
+            tuple(new for _, _, new in members),
+        )
+        for (_, path), members in sorted(together.items(), key=lambda item: item[0])
+    ]
+
+
+def _check_settings(
+    inputs: Sequence[RasterInput], statistics: Sequence[str], directions: str
+) -> None:
     if not inputs:
         raise InputError("No raster is given.", "Add the rasters of the series.")
     unknown = [name for name in statistics if name not in STATISTICS]
@@ -226,41 +280,33 @@ def _check_statistics(inputs: Sequence[RasterInput], statistics: Sequence[str]) 
             f"The statistics '{';'.join(statistics)}' cannot be computed.",
             f"Choose from {', '.join(STATISTICS)}.",
         )
+    if directions not in (SEPARATE, POOLED):
+        raise InputError(f"Directions cannot be '{directions}'.", f"Choose {SEPARATE} or {POOLED}.")
 
 
-def _common_grid(infos: Sequence[RasterInfo]) -> Grid:
-    first = infos[0]
-    for info in infos[1:]:
-        if not info.grid.matches(first.grid):
-            raise RasterError(
-                f"The rasters are not on one grid: '{first.path.name}' has "
-                f"{first.grid.describe()}, '{info.path.name}' has {info.grid.describe()}.",
-                "Bring them to one grid first (Warp, with the same extent and resolution).",
-            )
-    return first.grid
-
-
-def _series(infos: Sequence[RasterInfo]) -> dict[str, list[_Layer]]:
-    """Return the layers of each name in the order of their dates; undated ones come first."""
-    series: dict[str, list[_Layer]] = {}
-    for info in infos:
-        for band in info.bands:
-            layer = _Layer(info.path, band.index, band.date)
-            series.setdefault(band.name, []).append(layer)
-    for layers in series.values():
-        layers.sort(key=lambda layer: layer.day or date.min)
-    return series
-
-
-def _report_series(
-    series: dict[str, list[_Layer]], minimum_dates: int, progress: Progress
-) -> None:
-    for name, layers in series.items():
-        days = {layer.day for layer in layers if layer.day is not None}
-        undated = sum(layer.day is None for layer in layers)
-        progress.info(f"{name}: {len(layers)} rasters on {len(days) + undated} dates.")
-        if len(days) + undated < minimum_dates:
+def _report(series: Sequence[Series], minimum_dates: int, progress: Progress) -> None:
+    undated = {layer.path.name for one in series for layer in one.layers if layer.day is None}
+    if undated:
+        progress.warn(
+            f"Rasters without a date that can be read, each counted as a date of its own: "
+            f"{listed(sorted(undated))}."
+        )
+    for one in series:
+        nameless = sum(layer.day is None for layer in one.layers)
+        dates = len(one.days) + nameless
+        progress.info(f"{one.name}: {len(one.layers)} rasters on {dates} dates.")
+        repeated = repeated_days(one)
+        if repeated:
+            texts = [
+                f"{day}: {' and '.join(layer.path.name for layer in layers)}"
+                for day, layers in repeated.items()
+            ]
             progress.warn(
-                f"{name} has {len(days) + undated} dates, fewer than the {minimum_dates} that a "
-                "cell needs: its statistics are missing everywhere."
+                f"{one.name} has several rasters on a day, which count as one date while all "
+                f"their values enter: {listed(texts)}."
+            )
+        if dates < minimum_dates:
+            progress.warn(
+                f"{one.name} has {dates} dates, fewer than the {minimum_dates} that a cell "
+                "needs: its statistics are missing everywhere."
             )
