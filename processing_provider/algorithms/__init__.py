@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from .covariatetable import CovariateTableAlgorithm
+from .groupclasses import GroupClasses
 from .importstations import ImportStations
 from .modelcard import ModelCard
 from .predict import Predict
 from .predictseries import PredictSeries
 from .samplecovariates import SampleCovariates
 from .selectspiking import SelectSpiking
+from .soiltexture import SoilTexture
 from .spikemodel import SpikeModel
 from .splitstations import SplitStations
 from .temporalstatistics import TemporalStatistics
@@ -19,6 +21,8 @@ from .validate import Validate
 ALGORITHMS = (
     TerrainCovariates,
     TemporalStatistics,
+    GroupClasses,
+    SoilTexture,
     CovariateTableAlgorithm,
     ImportStations,
     SampleCovariates,
