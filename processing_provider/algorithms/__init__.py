@@ -6,6 +6,7 @@ from .covariatetable import CovariateTableAlgorithm
 from .groupclasses import GroupClasses
 from .importstations import ImportStations
 from .modelcard import ModelCard
+from .opticalindices import OpticalIndices
 from .predict import Predict
 from .predictseries import PredictSeries
 from .samplecovariates import SampleCovariates
@@ -23,6 +24,7 @@ ALGORITHMS = (
     TemporalStatistics,
     GroupClasses,
     SoilTexture,
+    OpticalIndices,
     CovariateTableAlgorithm,
     ImportStations,
     SampleCovariates,

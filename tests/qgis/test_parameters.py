@@ -27,6 +27,19 @@ TERRAIN = [
     "elevation_range",
     "twi",
 ]
+INDICES = [
+    "ndvi",
+    "evi",
+    "savi",
+    "vari",
+    "ndwi",
+    "ndii5",
+    "ndii6",
+    "ndii7",
+    "ndmi",
+    "gvmi",
+    "albedo",
+]
 GRID = {
     "GRID": ("raster", None, "optional"),
     "EXTENT": ("extent", None, "optional"),
@@ -83,6 +96,19 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "SUM_TOLERANCE": ("number", 5, ""),
         "NAME": ("string", "soil_texture", "optional"),
         "OUTPUT": ("rasterDestination", None, ""),
+    },
+    "opticalindices": {
+        "INPUT": ("multilayer", None, ""),
+        "SENSOR": ("enum", "auto", ""),
+        "INDICES": ("enum", INDICES, ""),
+        "BANDS": OPTIONAL_TEXT,
+        "SCALE": ("number", None, "optional"),
+        "OFFSET": ("number", None, "optional"),
+        "CLOUD_BAND": OPTIONAL_TEXT,
+        "DROP": ("enum", ["cloud", "shadow", "cirrus", "snow"], ""),
+        "CLEAR_VALUES": OPTIONAL_TEXT,
+        "CELLS": ("enum", "finest", ""),
+        "OUTPUT": ("folderDestination", None, ""),
     },
     "covariatetable": {
         "STATIC": ("multilayer", None, "optional"),
@@ -211,6 +237,7 @@ EXTRA_OUTPUTS = {
     "trainmodel": {"RMSE": "outputNumber", "R2": "outputNumber"},
     "predict": {"COVERAGE": "outputNumber"},
     "predictseries": {"LAYERS": "outputMultilayer"},
+    "opticalindices": {"LAYERS": "outputMultilayer"},
 }
 OPTIONS = {
     ("terraincovariates", "METHOD"): ["zevenbergen-thorne", "evans", "horn"],
@@ -220,6 +247,10 @@ OPTIONS = {
     ("groupclasses", "SCHEME"): ["lc100", "worldcover", "nlcd", "corine", "own"],
     ("groupclasses", "UNMAPPED"): ["error", "missing", "other"],
     ("soiltexture", "UNITS"): ["auto", "percent", "g-per-kg", "fraction"],
+    ("opticalindices", "SENSOR"): ["auto", "sentinel-2", "landsat-8-9", "modis"],
+    ("opticalindices", "INDICES"): INDICES,
+    ("opticalindices", "DROP"): ["cloud", "shadow", "cirrus", "snow", "water"],
+    ("opticalindices", "CELLS"): ["finest", "coarsest"],
     ("covariatetable", "RESAMPLING"): ["nearest", "bilinear", "cubic", "average"],
     ("importstations", "FORMAT"): ["auto", "csv"],
     ("importstations", "UNITS"): ["m3m3", "percent"],
@@ -240,6 +271,7 @@ GROUPS = {
         "temporalstatistics",
         "groupclasses",
         "soiltexture",
+        "opticalindices",
         "covariatetable",
     ],
     "stations": ["importstations", "samplecovariates", "splitstations", "selectspiking"],
