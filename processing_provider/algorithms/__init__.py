@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .covariatetable import CovariateTableAlgorithm
+from .fillgaps import FillGaps
 from .groupclasses import GroupClasses
 from .importstations import ImportStations
 from .modelcard import ModelCard
@@ -22,6 +23,7 @@ from .validate import Validate
 ALGORITHMS = (
     TerrainCovariates,
     TemporalStatistics,
+    FillGaps,
     GroupClasses,
     SoilTexture,
     OpticalIndices,

@@ -110,6 +110,14 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "CELLS": ("enum", "finest", ""),
         "OUTPUT": ("folderDestination", None, ""),
     },
+    "fillgaps": {
+        "INPUT": ("multilayer", None, ""),
+        "WINDOW": ("number", 3, ""),
+        "METHOD": ("enum", "mean", ""),
+        "START": ("datetime", None, "optional"),
+        "END": ("datetime", None, "optional"),
+        "OUTPUT": ("folderDestination", None, ""),
+    },
     "covariatetable": {
         "STATIC": ("multilayer", None, "optional"),
         "DYNAMIC": ("multilayer", None, "optional"),
@@ -237,6 +245,7 @@ EXTRA_OUTPUTS = {
     "trainmodel": {"RMSE": "outputNumber", "R2": "outputNumber"},
     "predict": {"COVERAGE": "outputNumber"},
     "predictseries": {"LAYERS": "outputMultilayer"},
+    "fillgaps": {"LAYERS": "outputMultilayer"},
     "opticalindices": {"LAYERS": "outputMultilayer"},
 }
 OPTIONS = {
@@ -251,6 +260,7 @@ OPTIONS = {
     ("opticalindices", "INDICES"): INDICES,
     ("opticalindices", "DROP"): ["cloud", "shadow", "cirrus", "snow", "water"],
     ("opticalindices", "CELLS"): ["finest", "coarsest"],
+    ("fillgaps", "METHOD"): ["mean", "carry-forward"],
     ("covariatetable", "RESAMPLING"): ["nearest", "bilinear", "cubic", "average"],
     ("importstations", "FORMAT"): ["auto", "csv"],
     ("importstations", "UNITS"): ["m3m3", "percent"],
@@ -269,6 +279,7 @@ GROUPS = {
     "covariates": [
         "terraincovariates",
         "temporalstatistics",
+        "fillgaps",
         "groupclasses",
         "soiltexture",
         "opticalindices",

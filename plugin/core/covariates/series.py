@@ -55,9 +55,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Series:
-    """The bands of one covariate, in the order of their days; undated ones come first."""
+    """The bands of one covariate, in the order of their days; undated ones come first.
+
+    `direction` is set where ascending and descending images are told apart.
+    """
 
     name: str
+    covariate: str
+    direction: str
     units: str
     grid: Grid
     layers: tuple[Layer, ...]
@@ -150,12 +155,11 @@ def collect_series(
     series = []
     for name, members in found.items():
         if name not in both or directions != SEPARATE:
-            series.append(_series(name, members, progress))
+            series.append(_series(name, "", members, progress))
             continue
         for direction in sorted(_directions_of(members)):
             some = [(i, b) for i, b in members if direction_of(i.path.stem) == direction]
-            full_name = f"{name}_{direction}" if direction else name
-            series.append(_series(full_name, some, progress))
+            series.append(_series(name, direction, some, progress))
     if both and directions != SEPARATE:
         progress.warn(
             f"Ascending and descending images are mixed in {', '.join(both)}: they look at the "
@@ -375,7 +379,7 @@ def staged_folder(final: str | Path) -> Iterator[Path]:
         Where an earlier file cannot be replaced.
     """
     target = Path(final).absolute()
-    existed = target.exists()
+    keep = target.exists()
     try:
         target.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".part-", dir=target))
@@ -389,10 +393,10 @@ def staged_folder(final: str | Path) -> Iterator[Path]:
         for path in sorted(staging.rglob("*")):
             if path.is_file():
                 _move(path, target / path.relative_to(staging))
-        existed = True
+        keep = True
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        if not existed:
+        if not keep:
             with contextlib.suppress(OSError):
                 target.rmdir()
 
@@ -466,8 +470,12 @@ def _directions_of(members: Sequence[tuple[RasterInfo, BandInfo]]) -> set[str]:
 
 
 def _series(
-    name: str, members: Sequence[tuple[RasterInfo, BandInfo]], progress: Progress
+    covariate: str,
+    direction: str,
+    members: Sequence[tuple[RasterInfo, BandInfo]],
+    progress: Progress,
 ) -> Series:
+    name = f"{covariate}_{direction}" if direction else covariate
     units = list(dict.fromkeys(band.units for _, band in members if band.units))
     if len(units) > 1:
         progress.warn(
@@ -476,4 +484,5 @@ def _series(
     grid = common_grid([(info.path, info.grid) for info, _ in members])
     layers = [Layer(info.path, band.index, band.date) for info, band in members]
     layers.sort(key=lambda layer: (layer.day or date.min, str(layer.path), layer.band))
-    return Series(name, units[0] if len(units) == 1 else "", grid, tuple(layers))
+    unit = units[0] if len(units) == 1 else ""
+    return Series(name, covariate, direction, unit, grid, tuple(layers))
