@@ -14,6 +14,7 @@ from ..progress import Progress
 
 EXPONENT = 1.1
 MINIMUM_TANGENT = 0.001
+_WAYS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c)
 _CHUNK = 1 << 17
 _CANCEL_EVERY = 1 << 15
 
@@ -114,8 +115,8 @@ def _flood(
 def _beside_missing(valid: np.ndarray) -> np.ndarray:
     beside = np.zeros_like(valid)
     inside = ~valid
-    for rows, columns in ((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c):
-        beside |= np.roll(inside, (rows, columns), axis=(0, 1))
+    for way in _WAYS:
+        beside |= np.roll(inside, way, axis=(0, 1))
     return beside
 
 
@@ -130,7 +131,9 @@ def accumulate_upslope(
 
     A cell shares its water among its lower neighbours in proportion to (tan slope)^`exponent`;
     one without lower neighbours, as on filled depressions, passes it all on to the neighbour it
-    was flooded from.
+    was flooded from. Beyond the edge and in missing cells the ground goes on as it falls from the
+    opposite neighbour, and what flows there is lost, as in SAGA: else water would gather along
+    the edge.
 
     Returns
     -------
@@ -170,29 +173,42 @@ def _shares(
     flood: Flood, cells: np.ndarray, cell_x: float, cell_y: float, exponent: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return giver (position in `cells`), receiver (flat index) and share of each flow."""
-    height, width = flood.level.shape
     level = flood.level.ravel()
-    rows, columns = np.divmod(cells, width)
+    own = level[cells]
+    around = {way: _neighbours(flood.level, cells, *way) for way in _WAYS}
     givers, receivers, weights = [], [], []
     total = np.zeros(len(cells))
-    for down, right in ((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c):
-        row, column = rows + down, columns + right
-        inside = np.flatnonzero((row >= 0) & (row < height) & (column >= 0) & (column < width))
-        beside = row[inside] * width + column[inside]
-        fall = level[cells[inside]] - level[beside]
-        lower = fall > 0
-        giver = inside[lower]
-        weight = (fall[lower] / np.hypot(down * cell_y, right * cell_x)) ** exponent
+    for down, right in _WAYS:
+        length = np.hypot(down * cell_y, right * cell_x)
+        receiver, there = around[down, right]
+        fall = own - there
+        beyond = np.isnan(there)
+        fall[beyond] = around[-down, -right][1][beyond] - own[beyond]
+        giver = np.flatnonzero(fall > 0)
+        weight = (fall[giver] / length) ** exponent
         total[giver] += weight
-        givers.append(giver)
-        receivers.append(beside[lower])
-        weights.append(weight)
+        stays = ~beyond[giver]
+        givers.append(giver[stays])
+        receivers.append(receiver[giver[stays]])
+        weights.append(weight[stays])
     flat = np.flatnonzero((total == 0) & (flood.parent[cells] >= 0))
     total[flat] = 1.0
     giver = np.concatenate([*givers, flat])
     receiver = np.concatenate([*receivers, flood.parent[cells[flat]]])
     weight = np.concatenate([*weights, np.ones(len(flat))])
     return giver, receiver, weight / total[giver]
+
+
+def _neighbours(
+    level: np.ndarray, cells: np.ndarray, down: int, right: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return flat indices and levels of the neighbours in a direction; NaN beyond the edge."""
+    height, width = level.shape
+    rows, columns = np.divmod(cells, width)
+    rows, columns = rows + down, columns + right
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    beside = np.where(inside, rows * width + columns, 0)
+    return beside, np.where(inside, level.ravel()[beside], np.nan)
 
 
 def wetness_index(

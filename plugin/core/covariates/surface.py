@@ -74,7 +74,8 @@ def derivatives(
     """
     if method not in METHODS:
         raise InputError(f'There is no terrain method "{method}".', f"Use {', '.join(METHODS)}.")
-    (a, b, c), (d, e, f), (g, h, i) = _windows(np.asarray(z, dtype=np.float64))
+    z = np.asarray(z, dtype=np.float64)
+    (a, b, c), (d, e, f), (g, h, i) = _windows(z)
     s = (c + g - a - i) / (4.0 * cell_x * cell_y)
     if method == "zevenbergen-thorne":
         p = (f - d) / (2.0 * cell_x)
@@ -90,21 +91,23 @@ def derivatives(
         q = (north - south) / (2.0 * n * cell_y)
         r = (west + east - 2.0 * middle) / (n * cell_x**2)
         t = (north + south - 2.0 * centre) / (n * cell_y**2)
+    parts = (p, q, r, s, t)
     hole = ~np.isfinite(a + b + c + d + e + f + g + h + i)
-    return Derivatives(*(_framed(np.where(hole, np.nan, part)) for part in (p, q, r, s, t)))
+    return Derivatives(*(_framed(np.where(hole, np.nan, part), z.shape) for part in parts))
 
 
 def _windows(z: np.ndarray) -> list[list[np.ndarray]]:
     """Return the nine neighbours of each inner cell, by row and column of the window."""
-    height, width = z.shape
+    height, width = (max(size - 2, 0) for size in z.shape)
     return [
-        [z[row : height - 2 + row, column : width - 2 + column] for column in range(3)]
-        for row in range(3)
+        [z[row : row + height, column : column + width] for column in range(3)] for row in range(3)
     ]
 
 
-def _framed(inner: np.ndarray) -> np.ndarray:
-    return np.pad(inner, 1, constant_values=np.nan)
+def _framed(inner: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    framed = np.full(shape, np.nan)
+    framed[1:-1, 1:-1] = inner
+    return framed
 
 
 def slope_tangent(surface: Derivatives) -> np.ndarray:
@@ -113,21 +116,16 @@ def slope_tangent(surface: Derivatives) -> np.ndarray:
     return tangent
 
 
-def slope(surface: Derivatives) -> np.ndarray:
-    """Slope in degrees."""
-    return np.degrees(np.arctan(slope_tangent(surface)))
+def slope(tangent: np.ndarray) -> np.ndarray:
+    """Slope in degrees, from its tangent."""
+    return np.degrees(np.arctan(tangent))
 
 
-def aspect(surface: Derivatives) -> np.ndarray:
+def aspect(surface: Derivatives, tangent: np.ndarray) -> np.ndarray:
     """Downhill direction in degrees clockwise from north, [0, 360); missing where flat."""
     angle = np.degrees(np.arctan2(-surface.p, -surface.q)) % 360.0
     angle = np.where(angle.astype(np.float32) >= 360.0, 0.0, angle)
-    return np.where(slope_tangent(surface) > 0.0, angle, np.nan)
-
-
-def aspect_parts(surface: Derivatives) -> tuple[np.ndarray, np.ndarray]:
-    """Sine and cosine of the aspect; both 0 where flat."""
-    return _over(-surface.p, slope_tangent(surface)), _over(-surface.q, slope_tangent(surface))
+    return np.where(tangent > 0.0, angle, np.nan)
 
 
 def profile_curvature(surface: Derivatives) -> np.ndarray:
@@ -163,7 +161,7 @@ def roughness(surface: Derivatives) -> np.ndarray:
     total = np.zeros_like(up)
     for part in (-surface.p * up, -surface.q * up, up):
         cells = [cell for row in _windows(part) for cell in row]
-        total = total + _framed(np.add.reduce(cells)) ** 2
+        total = total + _framed(np.add.reduce(cells), up.shape) ** 2
     length: np.ndarray = np.sqrt(total) / 9.0
     return length
 
@@ -171,7 +169,7 @@ def roughness(surface: Derivatives) -> np.ndarray:
 def elevation_range(z: np.ndarray) -> np.ndarray:
     """Largest less smallest elevation of the 3×3 window (what gdaldem calls roughness)."""
     cells = [cell for row in _windows(np.asarray(z, dtype=np.float64)) for cell in row]
-    return _framed(np.maximum.reduce(cells) - np.minimum.reduce(cells))
+    return _framed(np.maximum.reduce(cells) - np.minimum.reduce(cells), z.shape)
 
 
 def _across(surface: Derivatives) -> np.ndarray:
@@ -205,6 +203,9 @@ def terrain_parameters(
         Elevation in metres, rows from north to south; NaN where missing.
     cell_x, cell_y : float
         Cell size in metres; `cell_y` is negative where rows run from south to north.
+    method : {"zevenbergen-thorne", "evans", "horn"}
+    parameters : sequence of str
+        Names out of `WINDOWED`. Aspect is missing on flat ground, its sine and cosine are 0.
 
     Returns
     -------
@@ -212,12 +213,12 @@ def terrain_parameters(
         NaN where the window (3×3; 5×5 for roughness) is not complete.
     """
     surface = derivatives(z, cell_x, cell_y, method)
-    sine, cosine = aspect_parts(surface)
+    tangent = slope_tangent(surface)
     compute = {
-        "slope": lambda: slope(surface),
-        "aspect": lambda: aspect(surface),
-        "aspect_sin": lambda: sine,
-        "aspect_cos": lambda: cosine,
+        "slope": lambda: slope(tangent),
+        "aspect": lambda: aspect(surface, tangent),
+        "aspect_sin": lambda: _over(-surface.p, tangent),
+        "aspect_cos": lambda: _over(-surface.q, tangent),
         "profile_curvature": lambda: profile_curvature(surface),
         "plan_curvature": lambda: plan_curvature(surface),
         "tangential_curvature": lambda: tangential_curvature(surface),

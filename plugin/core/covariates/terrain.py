@@ -10,9 +10,12 @@ import numpy as np
 
 from ..errors import InputError, RasterError
 from ..progress import Progress
-from ..rasters.grids import Grid, Window, crs_name, parse_crs
-from ..rasters.reading import RasterReader, describe_raster
+from ..rasters.cache import bounded_cache
+from ..rasters.grids import Window
+from ..rasters.reading import RasterReader
+from ..rasters.workers import compute_in_order
 from ..rasters.writing import RasterWriter
+from .dem import Dem
 from .flow import wetness_index
 from .surface import (
     METHODS,
@@ -20,8 +23,6 @@ from .surface import (
     WINDOWED,
     derivatives,
     slope_tangent,
-    smooth,
-    smoothing_reach,
     terrain_parameters,
 )
 
@@ -36,8 +37,6 @@ UNITS = {
     "mean_curvature": "1/m",
     "elevation_range": "m",
 }
-_FEET = {"ft": 0.3048, "foot": 0.3048, "feet": 0.3048, "us-ft": 1200.0 / 3937.0}
-_FEET.update({"us survey foot": 1200.0 / 3937.0, "ftus": 1200.0 / 3937.0})
 
 
 def terrain_covariates(
@@ -49,13 +48,14 @@ def terrain_covariates(
     parameters: Sequence[str] | None = None,
     smoothing: float = 0.0,
     block: int = 256,
+    threads: int = 2,
     progress: Progress | None = None,
 ) -> Path:
     """Write terrain parameters of a DEM as bands of a GeoTIFF.
 
-    Computed block by block and the same whatever the block; only twi holds the whole DEM in
-    memory. With `smoothing`, elevation stays as it was read and all else is computed from the
-    smoothed surface.
+    Computed block by block, in constant memory, and the same whatever the block and the number
+    of threads; only twi holds the whole DEM in memory. With `smoothing`, elevation stays as it
+    was read and all else is computed from the smoothed surface.
 
     Parameters
     ----------
@@ -71,6 +71,10 @@ def terrain_covariates(
         `PARAMETERS`.
     smoothing : float
         Standard deviation, in cells, of the Gaussian that smooths the DEM first; 0 does not.
+    block : int
+        Edge of the blocks in cells.
+    threads : int
+        How many blocks are computed, and how many compressed, at a time.
 
     Returns
     -------
@@ -86,27 +90,33 @@ def terrain_covariates(
     """
     progress = progress or Progress()
     names = _check_settings(method, parameters, smoothing)
-    with RasterReader(path, progress=progress) as reader:
-        dem = _Dem(reader, Path(path), band, smoothing, progress)
+    with bounded_cache(), RasterReader(path, progress=progress) as reader:
+        dem = Dem(reader, band, smoothing, progress)
+        cells = dem.grid.width * dem.grid.height
         index = _whole_wetness(dem, method, progress) if "twi" in names else None
         rest = progress.part(0.7 if index is not None else 0.0, 1.0)
         units = [UNITS.get(name, "") for name in names]
-        with RasterWriter(output, dem.grid, names, units=units) as writer:
-            windows = dem.grid.windows(block)
-            valid = 0
-            for number, window in enumerate(windows):
-                values = _block(dem, window, method, names, index)
-                valid += int(np.isfinite(dem.elevation(window, 0)).sum())
-                writer.write(window, values)
-                rest.step((number + 1) / len(windows))
+        seen = valid = 0
+        with RasterWriter(output, dem.grid, names, units=units, threads=threads) as writer:
+
+            def work(window: Window) -> tuple[np.ndarray, int]:
+                return _block(dem, window, method, names, index)
+
+            def take(window: Window, result: tuple[np.ndarray, int]) -> None:
+                nonlocal seen, valid
+                writer.write(window, result[0])
+                valid += result[1]
+                seen += window.width * window.height
+                rest.step(seen / cells)
+
+            compute_in_order(work, dem.grid.windows(block), take, threads, rest)
             if not valid:
                 raise RasterError(
                     f"Band {band} of the DEM '{dem.name}' holds no elevation, only missing cells.",
                     "Check the band and its nodata value.",
                 )
-    missing = dem.grid.width * dem.grid.height - valid
-    if missing:
-        progress.info(f"{missing} cells of the DEM '{dem.name}' have no elevation.")
+    if valid < cells:
+        progress.info(f"{cells - valid} cells of the DEM '{dem.name}' have no elevation.")
     return Path(output)
 
 
@@ -128,66 +138,8 @@ def _check_settings(
     return tuple(name for name in PARAMETERS if not parameters or name in parameters)
 
 
-class _Dem:
-    """A DEM in metres on a grid in metres."""
-
-    def __init__(
-        self, reader: RasterReader, path: Path, band: int, smoothing: float, progress: Progress
-    ) -> None:
-        self.name = path.name
-        self.grid: Grid = reader.grid
-        self._reader = reader
-        self._band = band
-        self._smoothing = smoothing
-        self._check_grid()
-        factor = float(parse_crs(self.grid.crs).linear_units_factor[1])
-        self.cell_x = self.grid.transform.a * factor
-        self.cell_y = -self.grid.transform.e * factor
-        self._to_metres = _height_factor(path, band)
-        if self._to_metres != 1.0:
-            progress.info(f"The elevations of '{self.name}' are in feet and taken to metres.")
-        elif not math.isclose(factor, 1.0):
-            progress.warn(
-                f"The map units of '{self.name}' are {factor:g} m; its elevations do not say "
-                "their unit and are taken as metres."
-            )
-
-    def _check_grid(self) -> None:
-        if self.grid.is_geographic:
-            raise RasterError(
-                f"The DEM '{self.name}' is in degrees ({crs_name(self.grid.crs)}); slopes need "
-                "metres.",
-                "Reproject it to a coordinate system in metres, such as the area's UTM zone, "
-                "with 'Warp (reproject)'.",
-            )
-        if self.grid.is_rotated:
-            raise RasterError(
-                f"The rows of the DEM '{self.name}' do not run from west to east.",
-                "Bring it to a north-up grid with 'Warp (reproject)'.",
-            )
-
-    def elevation(self, window: Window, halo: int) -> np.ndarray:
-        """Elevation in metres of a window and `halo` cells around it; NaN beyond the raster."""
-        return self._reader.read([self._band], window.padded(halo))[0] * self._to_metres
-
-    def surface(self, window: Window, halo: int) -> np.ndarray:
-        """Like `elevation`, smoothed."""
-        reach = smoothing_reach(self._smoothing)
-        z = smooth(self.elevation(window, halo + reach), self._smoothing)
-        return z[reach : z.shape[0] - reach, reach : z.shape[1] - reach]
-
-
-def _height_factor(path: Path, band: int) -> float:
-    """Return metres in the unit that the band declares, 1 where it declares none."""
-    try:
-        units = describe_raster(path, dated=False).band(band).units
-    except RasterError:  # several bands without names: fine for a DEM, but they tell no units
-        return 1.0
-    return _FEET.get(units.strip().lower(), 1.0)
-
-
-def _whole_wetness(dem: _Dem, method: str, progress: Progress) -> np.ndarray:
-    z = dem.surface(dem.grid.whole, 1)
+def _whole_wetness(dem: Dem, method: str, progress: Progress) -> np.ndarray:
+    z = dem.surface(dem.grid.whole, 1)[1]
     tangent = slope_tangent(derivatives(z, dem.cell_x, dem.cell_y, method))
     part = progress.part(0.0, 0.7)
     inner = (slice(1, -1), slice(1, -1))
@@ -195,18 +147,19 @@ def _whole_wetness(dem: _Dem, method: str, progress: Progress) -> np.ndarray:
 
 
 def _block(
-    dem: _Dem, window: Window, method: str, names: tuple[str, ...], index: np.ndarray | None
-) -> np.ndarray:
-    """Compute one block, shape (bands, rows, columns)."""
+    dem: Dem, window: Window, method: str, names: tuple[str, ...], index: np.ndarray | None
+) -> tuple[np.ndarray, int]:
+    """Compute one block, float32 of shape (bands, rows, columns); count its valid cells."""
     halo = WINDOW_REACH
+    elevation, z = dem.surface(window, halo)
     windowed = [name for name in names if name in WINDOWED]
-    found: dict[str, np.ndarray] = {}
-    if windowed:
-        z = dem.surface(window, halo)
-        values = terrain_parameters(z, dem.cell_x, dem.cell_y, method, windowed)
-        found = {name: value[halo:-halo, halo:-halo] for name, value in values.items()}
-    if "elevation" in names:
-        found["elevation"] = dem.elevation(window, 0)
-    if index is not None:
-        found["twi"] = index[window.slices]
-    return np.stack([found[name] for name in names])
+    found = terrain_parameters(z, dem.cell_x, dem.cell_y, method, windowed)
+    bands = np.empty((len(names), window.height, window.width), dtype=np.float32)
+    for band, name in zip(bands, names):
+        if name == "elevation":
+            band[:] = elevation
+        elif name == "twi" and index is not None:
+            band[:] = index[window.slices]
+        else:
+            band[:] = found[name][halo:-halo, halo:-halo]
+    return bands, int(np.isfinite(elevation).sum())

@@ -76,6 +76,8 @@ class RasterWriter:
         first band is made.
     units : sequence of str, optional
         Unit of each band.
+    threads : int
+        How many threads compress; the bytes do not depend on it.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class RasterWriter:
         day: date | None = None,
         style: str | Path | None = None,
         units: Sequence[str] | None = None,
+        threads: int = 1,
     ) -> None:
         self.path = Path(path).absolute()
         self.grid = grid
@@ -97,6 +100,7 @@ class RasterWriter:
         self._day = day
         self._style = style.read_text(encoding="utf-8") if isinstance(style, Path) else style
         self._units = units
+        self._threads = threads
         self._lock = threading.Lock()
         self._range = [np.inf, -np.inf]
         self._stack = contextlib.ExitStack()
@@ -186,6 +190,8 @@ class RasterWriter:
             "interleave": "band",
             "bigtiff": "IF_SAFER",
         }
+        if self._threads > 1:
+            options["num_threads"] = self._threads
         try:
             dataset = rasterio.open(str(temporary), "w", **options)
         except GDAL_ERRORS as error:

@@ -1,0 +1,226 @@
+"""Flow against hand-made cases, a plain reckoning cell by cell, and SAGA."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from soil_moisture_mapper.plugin.core.covariates import flow
+
+NEIGHBOURS = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c]
+
+
+def reckon_upslope(flood, cell_x, cell_y, exponent=1.1, single_above=np.inf):
+    """Freeman's rule cell by cell, from the highest down; SAGA's rule at edges.
+
+    `single_above`: cells through which more drain send all to their steepest neighbour.
+    """
+    level = flood.level
+    height, width = level.shape
+    water = np.where(np.isfinite(level), 1.0, np.nan)
+
+    def at(row, column):
+        inside = 0 <= row < height and 0 <= column < width
+        return level[row, column] if inside else np.nan
+
+    for cell in flood.order[::-1]:
+        row, column = divmod(int(cell), width)
+        ways = []
+        for down, right in NEIGHBOURS:
+            fall = level[row, column] - at(row + down, column + right)
+            beyond = np.isnan(fall)
+            if beyond:
+                fall = at(row - down, column - right) - level[row, column]
+            if fall > 0:
+                tangent = fall / np.hypot(down * cell_y, right * cell_x)
+                ways.append((None if beyond else (row + down, column + right), tangent))
+        if not ways and flood.parent[cell] >= 0:
+            ways = [(divmod(int(flood.parent[cell]), width), 1.0)]
+        if ways and water[row, column] > single_above:
+            ways = [max(ways, key=lambda way: way[1])]
+        total = sum(tangent**exponent for _, tangent in ways)
+        for place, tangent in ways:
+            if place is not None:
+                water[place] += water[row, column] * tangent**exponent / total
+    return water
+
+
+def unfilled(z):
+    """A DEM as it is: water stays in its pits."""
+    flat = np.where(np.isfinite(z), z, np.inf).ravel()
+    order = np.argsort(flat, kind="stable")[: np.isfinite(z).sum()]
+    return flow.Flood(z, order, np.full(z.size, -1, dtype=np.int64))
+
+
+@pytest.fixture(scope="module")
+def ecuador(shared_data):
+    """Elevation and SAGA's catchment area (multiple flow, pits not filled), in cells."""
+    with rasterio.open(shared_data / "rasters" / "terrain_saga_ecuador_10m.tif") as source:
+        elevation, log_area = source.read(4).astype(float), source.read(5).astype(float)
+    return elevation, 10.0 ** (log_area - 2.0)
+
+
+def test_depression_fills_to_its_outlet():
+    z = np.full((5, 7), 9.0)
+    z[2, 1:6] = [2.0, 1.0, 3.0, 5.0, 4.0]
+    z[2, 6] = 4.5
+    level = flow.fill_depressions(z).level
+    np.testing.assert_array_equal(level[2], [9.0, 5.0, 5.0, 5.0, 5.0, 4.5, 4.5])
+
+
+def test_water_drains_into_voids():
+    z = np.full((5, 5), 9.0)
+    z[2, 2] = np.nan
+    z[2, 1] = 1.0
+    assert flow.fill_depressions(z).level[2, 1] == 1.0
+
+
+def test_freeman_shares_by_slope_to_the_power():
+    """Of two ways down, straight and diagonal, each gets its tangent^1.1.
+
+    South of the lower row the ground goes on as it falls, and some water leaves there.
+    """
+    void = np.nan
+    z = np.array([[void, void, void], [void, 5.0, void], [void, 3.0, 1.0]])
+    cells = flow.accumulate_upslope(flow.fill_depressions(z), 10.0, 10.0)
+    straight, diagonal = (2 / 10) ** 1.1, (4 / np.hypot(10, 10)) ** 1.1
+    assert cells[1, 1] == 1.0
+    assert cells[2, 1] == pytest.approx(1 + straight / (straight + diagonal))
+    second = cells[2, 1]
+    east, south = (2 / 10) ** 1.1, (2 / 10) ** 1.1
+    arrives = 1 + diagonal / (straight + diagonal) + second * east / (east + south)
+    assert cells[2, 2] == pytest.approx(arrives)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(
+        np.float64,
+        st.tuples(st.integers(1, 12), st.integers(1, 12)),
+        elements=st.one_of(st.integers(0, 6).map(float), st.just(np.nan)),
+    )
+)
+def test_all_water_leaves_at_outlets(z):
+    """Flats, pits and voids lose no drop: what leaves is the number of cells."""
+    flood = flow.fill_depressions(z)
+    cells = flow.accumulate_upslope(flood, 2.0, 3.0)
+    valid = np.isfinite(z)
+    assert len(flood.order) == valid.sum()
+    np.testing.assert_array_equal(np.isfinite(cells), valid)
+    assert (cells[valid] >= 1 - 1e-12).all()
+    assert (flood.level[valid] >= z[valid]).all()
+    giver, _, share = flow._shares(flood, flood.order, 2.0, 3.0, 1.1)
+    given_away = np.zeros(len(flood.order))
+    np.add.at(given_away, giver, share)
+    leaving = cells.ravel()[flood.order] * (1 - given_away)
+    assert leaving.sum() == pytest.approx(valid.sum())
+    rim = flood.parent[flood.order] < 0
+    assert leaving[~rim] == pytest.approx(0.0, abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(
+        np.float64, st.tuples(st.integers(3, 9), st.integers(3, 9)), elements=st.integers(0, 9)
+    )
+)
+def test_filled_level_is_the_lowest_pass_to_the_rim(z):
+    """The filled surface is the smallest one that solves level = max(z, lowest neighbour)."""
+    level = flow.fill_depressions(z).level
+    relaxed = np.where(np.pad(np.zeros(np.array(z.shape) - 2), 1, constant_values=1) > 0, z, 99.0)
+    for _ in range(z.size):
+        framed = np.pad(relaxed, 1, constant_values=99.0)
+        lowest = np.minimum.reduce(
+            [framed[r : r + z.shape[0], c : c + z.shape[1]] for r in range(3) for c in range(3)]
+        )
+        relaxed = np.minimum(relaxed, np.maximum(z, lowest))
+    np.testing.assert_array_equal(level, relaxed)
+
+
+def test_wetness_of_a_plane_grows_with_the_way_from_its_top():
+    """On a plane tilted along the columns n cells drain through the n-th row."""
+    z = np.repeat(np.arange(12.0)[::-1, None], 9, axis=1) * 1.0
+    z = np.hstack([z, z, z])
+    tangent = np.full(z.shape, 0.1)
+    index = flow.wetness_index(z, tangent, 10.0, 10.0)
+    expected = np.log(np.arange(1, 13) * 10.0 / 0.1)
+    np.testing.assert_allclose(index[:, 13], expected, atol=0.02)
+
+
+def test_wetness_takes_no_slope_below_a_thousandth():
+    index = flow.wetness_index(np.zeros((2, 2)), np.zeros((2, 2)), 5.0, 5.0)
+    assert index[0, 0] == pytest.approx(np.log(5.0 / 0.001))
+
+
+def test_four_hundred_thousand_cells_flow_within_seconds():
+    generator = np.random.default_rng(1)
+    z = generator.normal(size=(640, 640)).cumsum(0).cumsum(1)
+    started = time.perf_counter()
+    flow.wetness_index(z, np.full(z.shape, 0.1), 10.0, 10.0)
+    assert time.perf_counter() - started < 15.0
+
+
+def test_upslope_area_equals_saga(ecuador):
+    """All but what lies below a channel: from 500 cells on SAGA sends all water one way."""
+    elevation, saga = ecuador
+    flood = unfilled(elevation)
+    cells = flow.accumulate_upslope(flood, 10.0, 10.0)
+    common = np.isfinite(cells) & np.isfinite(saga)
+    channel = flow.accumulate_upslope(flood, 10.0, 10.0) > 499.0
+    below = below_of(flood, channel | (saga > 499.0))
+    same = np.abs(cells / saga - 1.0) < 1e-5
+    assert common.sum() > 150_000
+    assert (common & ~below).sum() > 140_000
+    assert same[common & ~below].mean() > 0.9999
+    assert same[common].mean() > 0.95
+
+
+def below_of(flood, above):
+    """Cells that any water of `above` reaches, and `above` itself."""
+    height, width = flood.level.shape
+    reached = above.ravel().copy()
+    level = flood.level
+    for cell in flood.order[::-1]:
+        if not reached[cell]:
+            continue
+        row, column = divmod(int(cell), width)
+        for down, right in NEIGHBOURS:
+            there = (row + down, column + right)
+            inside = 0 <= there[0] < height and 0 <= there[1] < width
+            if inside and level[there] < level[row, column]:
+                reached[there[0] * width + there[1]] = True
+    return reached.reshape(above.shape)
+
+
+def test_plain_reckoning_with_channels_equals_saga(ecuador):
+    """With SAGA's turn to single flow the plain reckoning used here gives SAGA's areas."""
+    elevation, saga = ecuador
+    cells = reckon_upslope(unfilled(elevation), 10.0, 10.0, single_above=500.0)
+    same = np.abs(cells / saga - 1.0) < 1e-4
+    assert same[np.isfinite(cells)].mean() > 0.9999
+
+
+def test_filling_changes_only_what_lies_below_a_pit(ecuador):
+    elevation, saga = ecuador
+    cells = flow.accumulate_upslope(flow.fill_depressions(elevation), 10.0, 10.0)
+    difference = np.abs(cells / saga - 1.0)
+    common = np.isfinite(difference)
+    assert np.median(difference[common]) < 1e-6
+    assert np.mean(difference[common] < 0.01) > 0.93
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_accumulation_equals_the_plain_reckoning(seed):
+    """With pits, flats, voids and cells that are not square."""
+    rng = np.random.default_rng(seed)
+    z = np.round(rng.normal(size=(40, 30)).cumsum(0).cumsum(1) / 3.0, seed % 2)
+    z[rng.random(z.shape) < 0.02] = np.nan
+    flood = flow.fill_depressions(z)
+    assert (flood.level > z).sum() > 20
+    found = flow.accumulate_upslope(flood, 7.0, 11.0)
+    np.testing.assert_allclose(found, reckon_upslope(flood, 7.0, 11.0), rtol=1e-10)
