@@ -15,7 +15,7 @@ from ..rasters.styles import paletted_style
 from ..rasters.writing import BYTE_NODATA, RasterWriter, write_text
 
 if TYPE_CHECKING:
-    from .table import CovariateTable
+    from .table_file import CovariateTable
 
 CLASS_TABLES = Path(__file__).resolve().parents[3] / "resources" / "classes"
 CLASS_UNIT = "class"
