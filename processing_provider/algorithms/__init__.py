@@ -17,6 +17,7 @@ from .spikemodel import SpikeModel
 from .splitstations import SplitStations
 from .temporalstatistics import TemporalStatistics
 from .terraincovariates import TerrainCovariates
+from .thermalindices import ThermalIndices
 from .trainmodel import TrainModel
 from .validate import Validate
 
@@ -27,6 +28,7 @@ ALGORITHMS = (
     GroupClasses,
     SoilTexture,
     OpticalIndices,
+    ThermalIndices,
     CovariateTableAlgorithm,
     ImportStations,
     SampleCovariates,
