@@ -406,7 +406,7 @@ def _report(
 ) -> None:
     name = job.series.name
     lacking = len(wanted) - len(done)
-    left = f"; {lacking} days have no value and no raster" if lacking else ""
+    left = f"; {lacking} more days have no value, and so no raster" if lacking else ""
     progress.info(f"{name}: {len(done)} rasters, one a day, from {len(job.series.days)}{left}.")
     stale = [
         file_name(name, day)
