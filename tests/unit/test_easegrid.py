@@ -570,4 +570,4 @@ def test_real_series_against_many_points(tmp_path, shared_data):
         expected, _ = sampled_means(values, transform, crs, window, grid, many=150)
         there = np.isfinite(found[0])
         assert there.sum() > 20
-        np.testing.assert_allclose(found[0][there], expected[there], rtol=3e-3)
+        np.testing.assert_allclose(found[0][there], expected[there], atol=25)  # 0.0025 NDVI
