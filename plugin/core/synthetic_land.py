@@ -214,7 +214,8 @@ class Land:
         wide = area.grown(margin + 1)
         z = self.elevation(*wide.centres(), area.cell)
         tangent = slope_tangent(derivatives(z, area.cell, area.cell))
-        index = smooth(wetness_index(z, tangent, area.cell, area.cell), SPREAD_CELLS)
+        index = wetness_index(z, tangent, area.cell, area.cell, open_edge=False)
+        index = smooth(index, SPREAD_CELLS)
         return index[margin + 1 : -margin - 1, margin + 1 : -margin - 1]
 
     def wetness_patches(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:

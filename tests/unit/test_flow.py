@@ -114,7 +114,7 @@ def test_all_water_leaves_at_outlets(z):
     np.testing.assert_array_equal(np.isfinite(cells), valid)
     assert (cells[valid] >= 1 - 1e-12).all()
     assert (flood.level[valid] >= z[valid]).all()
-    giver, _, share = flow._shares(flood, flood.order, 2.0, 3.0, 1.1)
+    giver, _, share = flow._shares(flood, flood.order, (2.0, 3.0), 1.1, True)
     given_away = np.zeros(len(flood.order))
     np.add.at(given_away, giver, share)
     leaving = cells.ravel()[flood.order] * (1 - given_away)
@@ -212,6 +212,15 @@ def test_filling_changes_only_what_lies_below_a_pit(ecuador):
     common = np.isfinite(difference)
     assert np.median(difference[common]) < 1e-6
     assert np.mean(difference[common] < 0.01) > 0.93
+
+
+def test_closed_edge_keeps_the_water_on_the_raster():
+    """All that falls on a plane tilted along its rows arrives in the last row."""
+    z = np.repeat(np.arange(6.0)[::-1, None], 5, axis=1)
+    flood = flow.fill_depressions(z)
+    closed = flow.accumulate_upslope(flood, 10.0, 10.0, open_edge=False)
+    assert closed[-1].sum() == pytest.approx(30.0)
+    assert flow.accumulate_upslope(flood, 10.0, 10.0)[-1].sum() < 29.0
 
 
 @pytest.mark.parametrize("seed", range(4))

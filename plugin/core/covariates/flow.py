@@ -126,14 +126,16 @@ def accumulate_upslope(
     cell_y: float,
     exponent: float = EXPONENT,
     progress: Progress | None = None,
+    *,
+    open_edge: bool = True,
 ) -> np.ndarray:
     """Count the cells that drain through each cell, itself included (Freeman 1991).
 
     A cell shares its water among its lower neighbours in proportion to (tan slope)^`exponent`;
     one without lower neighbours, as on filled depressions, passes it all on to the neighbour it
-    was flooded from. Beyond the edge and in missing cells the ground goes on as it falls from the
-    opposite neighbour, and what flows there is lost, as in SAGA: else water would gather along
-    the edge.
+    was flooded from. With `open_edge` the ground goes on beyond the edge and in missing cells as
+    it falls from the opposite neighbour, and what flows there is lost, as in SAGA; without, water
+    gathers along the edge.
 
     Returns
     -------
@@ -154,7 +156,7 @@ def accumulate_upslope(
     water[upstream] = 1.0
     for start in range(0, len(upstream), _CHUNK):
         cells = upstream[start : start + _CHUNK]
-        giver, receiver, share = _shares(flood, cells, cell_x, cell_y, exponent)
+        giver, receiver, share = _shares(flood, cells, (cell_x, cell_y), exponent, open_edge)
         within = position[receiver] < start + len(cells)
         own = np.arange(len(cells))
         row = np.concatenate([own, position[receiver[within]] - start])
@@ -170,7 +172,11 @@ def accumulate_upslope(
 
 
 def _shares(
-    flood: Flood, cells: np.ndarray, cell_x: float, cell_y: float, exponent: float
+    flood: Flood,
+    cells: np.ndarray,
+    size: tuple[float, float],
+    exponent: float,
+    open_edge: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return giver (position in `cells`), receiver (flat index) and share of each flow."""
     level = flood.level.ravel()
@@ -179,11 +185,12 @@ def _shares(
     givers, receivers, weights = [], [], []
     total = np.zeros(len(cells))
     for down, right in _WAYS:
-        length = np.hypot(down * cell_y, right * cell_x)
+        length = np.hypot(down * size[1], right * size[0])
         receiver, there = around[down, right]
         fall = own - there
         beyond = np.isnan(there)
-        fall[beyond] = around[-down, -right][1][beyond] - own[beyond]
+        if open_edge:
+            fall[beyond] = around[-down, -right][1][beyond] - own[beyond]
         giver = np.flatnonzero(fall > 0)
         weight = (fall[giver] / length) ** exponent
         total[giver] += weight
@@ -217,6 +224,8 @@ def wetness_index(
     cell_x: float,
     cell_y: float,
     progress: Progress | None = None,
+    *,
+    open_edge: bool = True,
 ) -> np.ndarray:
     """Topographic wetness index ln(a / tan β) of a whole DEM.
 
@@ -228,6 +237,8 @@ def wetness_index(
         tan β of the unfilled DEM, raised to at least 0.001; NaN where missing.
     cell_x, cell_y : float
         Cell size in metres; a = upslope area / √(cell_x · cell_y).
+    open_edge : bool
+        See :func:`accumulate_upslope`.
 
     Returns
     -------
@@ -237,7 +248,9 @@ def wetness_index(
     progress = progress or Progress()
     cell_x, cell_y = abs(cell_x), abs(cell_y)
     flood = fill_depressions(z, progress.part(0.0, 0.6))
-    cells = accumulate_upslope(flood, cell_x, cell_y, progress=progress.part(0.6, 1.0))
+    cells = accumulate_upslope(
+        flood, cell_x, cell_y, progress=progress.part(0.6, 1.0), open_edge=open_edge
+    )
     length = np.sqrt(cell_x * cell_y)
     index: np.ndarray = np.log(cells * length / np.maximum(tangent, MINIMUM_TANGENT))
     return index
