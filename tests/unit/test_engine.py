@@ -32,18 +32,18 @@ def table(n=200, p=4, seed=3, decimals=None):
     return X, y if decimals is None else np.round(y, decimals)
 
 
-def both(forest, X, quantiles):
+def both(forest, X, quantiles, **options):
     """Return the compiled engine's prediction and NumPy's."""
     assert engine.engine_name() == "compiled"
-    fast = predict_forest(forest, X, quantiles)
+    fast = predict_forest(forest, X, quantiles, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(engine.SWITCH, "numpy")
         assert engine.engine_name() == "numpy"
-        return fast, predict_forest(forest, X, quantiles)
+        return fast, predict_forest(forest, X, quantiles, **options)
 
 
-def assert_same(forest, X, quantiles, tolerance=1e-12):
-    fast, plain = both(forest, X, quantiles)
+def assert_same(forest, X, quantiles, tolerance=1e-12, **options):
+    fast, plain = both(forest, X, quantiles, **options)
     assert np.array_equal(fast.mean, plain.mean)
     assert np.array_equal(fast.sd, plain.sd)
     assert np.abs(fast.quantiles - plain.quantiles).max(initial=0) <= tolerance
@@ -77,10 +77,11 @@ def forests(draw):
 @given(
     made=forests(),
     quantiles=st.sampled_from([(), (0.5,), (0.95, 0.05), (0.0, 1.0), (0.05, 0.5, 0.95), MANY]),
+    leaves=st.booleans(),
 )
-def test_compiled_engine_gives_the_numbers_of_numpy(made, quantiles):
+def test_compiled_engine_gives_the_numbers_of_numpy(made, quantiles, leaves):
     forest, query = made
-    assert_same(forest, query, quantiles, 1e-9)
+    assert_same(forest, query, quantiles, 1e-9, weighted_leaves=leaves)
 
 
 @needs_numba
@@ -95,6 +96,14 @@ def test_larger_forests_agree(decimals, min_leaf, weighted):
 
 
 @needs_numba
+def test_rows_of_least_moisture_agree_where_a_bin_holds_many_ranks():
+    X, y = table(6000, p=1)
+    forest = grow_forest(X, X[:, 0] + 0.001 * y, trees=25, min_leaf=4)
+    lowest = np.sort(X, axis=0)[:200]
+    assert_same(forest, lowest, np.linspace(0, 0.2, 21))
+
+
+@needs_numba
 def test_rows_drawn_more_often_than_an_entry_can_say():
     X, y = table(1000)
     weight = np.where(np.arange(1000) < 3, 3000.0, 1.0)
@@ -103,19 +112,25 @@ def test_rows_drawn_more_often_than_an_entry_can_say():
     assert_same(forest, X, (0.05, 0.5, 0.95))
 
 
-@needs_numba
+@pytest.mark.parametrize("name", ["compiled", "numpy"])
 @pytest.mark.parametrize("min_leaf", [1, 10])
-def test_quantiles_and_mean_are_those_of_quantile_forest(min_leaf):
+@pytest.mark.parametrize("leaves", [True, False])
+def test_quantiles_and_mean_are_those_of_quantile_forest(monkeypatch, name, min_leaf, leaves):
+    if name == "numpy":
+        monkeypatch.setenv(engine.SWITCH, name)
+    elif find_spec("numba") is None:
+        pytest.skip("numba is not installed")
     X, y = table(500)
     query = table(100, seed=8)[0]
     reference = RandomForestQuantileRegressor(
         20, min_samples_leaf=min_leaf, max_features=1 / 3, random_state=5, max_samples_leaf=None
     ).fit(X, y)
-    expected = reference.predict(query, quantiles=list(MANY), weighted_leaves=True)
-    found = predict_forest(grow_forest(X, y, trees=20, min_leaf=min_leaf, seed=5), query, MANY)
-    assert engine.engine_name() == "compiled"
+    expected = reference.predict(query, quantiles=list(MANY), weighted_leaves=leaves)
+    forest = grow_forest(X, y, trees=20, min_leaf=min_leaf, seed=5)
+    found = predict_forest(forest, query, MANY, weighted_leaves=leaves)
+    assert engine.engine_name() == name
     assert np.abs(found.quantiles - expected).max() <= 1e-9
-    mean = reference.predict(query, quantiles="mean", weighted_leaves=True)
+    mean = reference.predict(query, quantiles="mean", weighted_leaves=leaves)
     assert np.abs(found.mean - mean).max() <= 1e-9
 
 

@@ -9,15 +9,17 @@ import numpy as np
 from .forest import LEAF, Forest
 
 BINS = 512
-"""Bins of equally many ranks of the target in the histogram of a pixel."""
+"""Most bins in the histogram of a pixel; each holds the same number of ranks, a power of two."""
 COUNT_BITS = 7
-"""Lower bits of an entry's code: how often the row was drawn. The bin stands above them."""
-PER_WORD = 4
-"""Entries in a word of codes."""
-LENGTH_BITS = 24
-"""Lower bits of a leaf's fourth word: how many words of codes follow."""
+"""Lower bits of an entry: how often the row was drawn. Its rank stands above them."""
+PER_WORD = 2
+"""Entries in a word."""
+HEADER = 4
+"""Words before a leaf's entries."""
+AHEAD = 10
+"""A word so far behind a leaf's first lies in the next line of the processor's cache."""
 
-_HEADER = 4
+_RANK_BITS = 32 - COUNT_BITS
 _WORD_BITS = 32
 
 
@@ -27,8 +29,9 @@ class CompactForest:
 
     A node takes eight bytes: a threshold and a word of four bytes each. The two children of a node
     stand side by side, left before right; the word's upper bits are the covariate, its lower
-    `shift` bits the place of the left child in the tree. In a leaf the upper bits are the number of
-    covariates and the lower ones the place of the leaf in the tree's part of the stream.
+    `shift` bits the place of the left child in the tree. A leaf has the number of covariates in its
+    upper bits and its own place in the lower ones, so that whoever stands in it stays there; in
+    place of the threshold it has its place in the tree's part of the stream.
 
     Attributes
     ----------
@@ -39,19 +42,19 @@ class CompactForest:
     node_base, leaf_base : (B,) int64
         Where the nodes of a tree and its leaves in the stream start; the root is the first node.
     stream : (words,) uint64
-        The leaves, one after the other. A leaf starts with four words: mean, variance and number
-        of its draws (float64), and where its ranks start, times 2**24, with the number of the words
-        of codes that follow. Such a word has four entries of 16 bits: the bin of a row's rank, and
-        how often it was drawn. A row drawn more often than fits takes several entries; a leaf's
-        last word is filled up with entries that are never drawn.
+        The leaves, one after the other, and `AHEAD` words of nothing. A leaf starts with four
+        words: mean, variance and number of its draws (float64), and how many words of entries
+        follow. An entry takes 32 bits: the rank of a row's target, and how often it was drawn. A
+        row drawn more often than fits takes several entries; a leaf's last word is filled up with
+        one that is never drawn.
     moments : (words,) float64
         The same memory.
-    rank : (entries,) int32
-        Rank of the target of each entry's row; four for each word of codes.
+    bin_bits : int
+        The bin of a rank is the rank shifted down by so many bits.
     y : (n,) float64
         Targets, ascending.
     widest : int
-        Most words of codes that the leaves of one pixel can have.
+        Most words of entries that the leaves of one pixel can have.
     """
 
     nodes: np.ndarray
@@ -60,7 +63,7 @@ class CompactForest:
     leaf_base: np.ndarray
     stream: np.ndarray
     moments: np.ndarray
-    rank: np.ndarray
+    bin_bits: int
     y: np.ndarray
     widest: int
 
@@ -75,37 +78,39 @@ def compact_forest(forest: Forest) -> CompactForest | None:
     """Lay out a forest; None where a covariate and a place do not fit into one word."""
     leaf = forest.feature == LEAF
     leaves = np.flatnonzero(leaf)
-    words_start, codes, rank, y = _lay_out_rows(forest, leaves)
+    words_start, entries, y = _lay_out_rows(forest, leaves)
     words = np.diff(words_start)
-    place = np.concatenate([[0], np.cumsum(_HEADER + words)])
-    stream = np.zeros(place[-1], dtype=np.uint64)
+    place = np.concatenate([[0], np.cumsum(HEADER + words)])
+    stream = np.zeros(place[-1] + AHEAD, dtype=np.uint64)
     moments = stream.view(np.float64)
     at = place[:-1]
     moments[at] = forest.value[leaves]
     moments[at + 1] = forest.variance[leaves]
     moments[at + 2] = forest.count[leaves]
-    stream[at + 3] = (words_start[:-1] << LENGTH_BITS) | words
-    stream[np.repeat(at + _HEADER - words_start[:-1], words) + np.arange(len(codes))] = codes
+    stream[at + 3] = words
+    stream[np.repeat(at + HEADER - words_start[:-1], words) + np.arange(len(entries))] = entries
     first = forest.tree_start[:-1]
     leaves_before = np.cumsum(leaf) - leaf
     leaf_base = place[leaves_before[first]]
     shift = _WORD_BITS - int(forest.features).bit_length()
-    largest = max(np.diff(forest.tree_start).max(), np.diff(np.append(leaf_base, place[-1])).max())
-    if int(largest) >= 1 << shift or int(words.max()) >= 1 << LENGTH_BITS:
+    if (
+        np.diff(forest.tree_start).max() >= 1 << shift
+        or np.diff(np.append(leaf_base, place[-1])).max() >= 1 << _WORD_BITS
+        or len(y) > 1 << _RANK_BITS
+    ):
         return None
     lower = np.zeros(len(leaf), dtype=np.int64)
     lower[leaves] = at - np.repeat(leaf_base, np.diff(forest.tree_start))[leaves]
-    nodes = _lay_out_nodes(forest, lower, shift)
     length = np.zeros(len(leaf), dtype=np.int64)
     length[leaves] = words
     return CompactForest(
-        nodes=nodes,
+        nodes=_lay_out_nodes(forest, lower, shift),
         shift=shift,
         node_base=first.astype(np.int64),
         leaf_base=leaf_base.astype(np.int64),
         stream=stream,
         moments=moments,
-        rank=rank,
+        bin_bits=max(0, (len(y) - 1).bit_length() - (BINS - 1).bit_length()),
         y=y,
         widest=int(np.maximum.reduceat(length, first).sum()),
     )
@@ -124,22 +129,22 @@ def _lay_out_nodes(forest: Forest, lower: np.ndarray, shift: int) -> np.ndarray:
     place = first.copy()  # right for the roots
     place[forest.left[inner]] = first[inner] + pair
     place[forest.right[inner]] = first[inner] + pair + 1
-    lower[inner] = pair
     upper = np.where(leaf, forest.features, forest.feature).astype(np.int64)
-    words = (upper << shift) | lower
+    pointer = place - first
+    pointer[inner] = pair
+    words = ((upper << shift) | pointer).astype(np.uint64) << np.uint64(32)
     nodes = np.empty(len(leaf), dtype=np.uint64)
-    nodes[place] = words.astype(np.uint64) << np.uint64(32) | sort_keys(forest.table.threshold)
+    low = sort_keys(forest.table.threshold)
+    low[leaf] = lower[leaf]
+    nodes[place] = words | low
     return nodes
 
 
-def _lay_out_rows(
-    forest: Forest, leaves: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return where the leaves' words start, the words, their entries' ranks, ascending targets."""
+def _lay_out_rows(forest: Forest, leaves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return where the leaves' words start, the words, and the ascending targets."""
     store = forest.store
     if store is None:
-        nothing = np.zeros(len(leaves) + 1, dtype=np.int64)
-        return nothing, np.zeros(0, np.uint64), np.zeros(0, np.int32), np.zeros(0)
+        return np.zeros(len(leaves) + 1, dtype=np.int64), np.zeros(0, np.uint64), np.zeros(0)
     rank_of = np.empty(len(store.order), dtype=np.int32)
     rank_of[store.order] = np.arange(len(store.order), dtype=np.int32)
     start = store.start[np.append(leaves, len(store.start) - 1)]
@@ -147,19 +152,11 @@ def _lay_out_rows(
     sizes = np.diff(start)
     words = -(-sizes // PER_WORD)
     words_start = np.concatenate([[0], np.cumsum(words)])
-    shift = np.repeat(PER_WORD * words_start[:-1] - start[:-1], sizes)
-    place = np.arange(len(rank)) + shift
     last = np.repeat(start[1:] - 1, PER_WORD * words)
-    padded = rank[last]
-    padded[place] = rank
-    drawn = np.zeros(len(padded), dtype=np.int64)
-    drawn[place] = count
-    codes = ((padded.astype(np.int64) * BINS // len(store.y)) << COUNT_BITS | drawn).astype("u2")
-    parts = codes.reshape(-1, PER_WORD).astype(np.uint64)
-    joined = np.zeros(len(parts), dtype=np.uint64)
-    for j in range(PER_WORD):
-        joined |= parts[:, j] << np.uint64(16 * j)
-    return words_start, joined, padded, store.y[store.order]
+    entries = rank[last].astype("<u4") << np.uint32(COUNT_BITS)
+    place = np.arange(len(rank)) + np.repeat(PER_WORD * words_start[:-1] - start[:-1], sizes)
+    entries[place] = rank.astype(np.uint32) << np.uint32(COUNT_BITS) | count.astype(np.uint32)
+    return words_start, entries.view("<u8").astype(np.uint64), store.y[store.order]
 
 
 def _split_counts(

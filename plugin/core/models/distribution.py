@@ -35,7 +35,13 @@ class Prediction:
     quantiles: np.ndarray
 
 
-def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = ()) -> Prediction:
+def predict_forest(
+    forest: Forest,
+    X: np.ndarray,
+    quantiles: Sequence[float] = (),
+    *,
+    weighted_leaves: bool = True,
+) -> Prediction:
     r"""Return mean, standard deviation and quantiles of the forest's distribution [1]_.
 
     .. math::
@@ -62,6 +68,9 @@ def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = (
         Covariates, read as float32; rows with a missing value must be left out.
     quantiles : sequence of float
         Levels from 0 to 1.
+    weighted_leaves : bool
+        Whether the leaves of all trees weigh the same, as above, or all draws in them, so that
+        larger leaves count for more (quantile-forest's default).
 
     Raises
     ------
@@ -75,11 +84,12 @@ def predict_forest(forest: Forest, X: np.ndarray, quantiles: Sequence[float] = (
        Research, 7, 983-999. https://www.jmlr.org/papers/v7/meinshausen06a.html
     """
     X, levels = _checked(forest, X, quantiles)
-    return Prediction(*(predict_fast(forest, X, levels) or _predict_numpy(forest, X, levels)))
+    found = predict_fast(forest, X, levels, weighted_leaves)
+    return Prediction(*(found or _predict_numpy(forest, X, levels, weighted_leaves)))
 
 
 def _predict_numpy(
-    forest: Forest, X: np.ndarray, levels: np.ndarray
+    forest: Forest, X: np.ndarray, levels: np.ndarray, weighted: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mean, sd = np.empty(len(X)), np.empty(len(X))
     values = np.empty((len(X), len(levels)))
@@ -87,9 +97,9 @@ def _predict_numpy(
     for start in range(0, len(X), rows):
         part = slice(start, start + rows)
         leaves = find_leaves(forest, X[part])
-        mean[part], sd[part] = _moments(forest, leaves)
+        mean[part], sd[part] = _moments(forest, leaves, weighted)
         if forest.store is not None and len(levels):
-            values[part] = _quantiles(forest, forest.store, leaves, levels)
+            values[part] = _quantiles(forest, forest.store, leaves, levels, weighted)
     return mean, sd, values
 
 
@@ -121,24 +131,25 @@ def _checked(
     return X, levels
 
 
-def _moments(forest: Forest, leaves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    mean = np.zeros(len(leaves))
+def _moments(forest: Forest, leaves: np.ndarray, weighted: bool) -> tuple[np.ndarray, np.ndarray]:
+    weight = np.ones(len(forest.count)) if weighted else forest.count.astype(np.float64)
+    mean, draws, square = np.zeros(len(leaves)), np.zeros(len(leaves)), np.zeros(len(leaves))
     for leaf in leaves.T:
-        mean += forest.value[leaf]
-    mean /= forest.trees
-    square = np.zeros(len(leaves))
+        mean += weight[leaf] * forest.value[leaf]
+        draws += weight[leaf]
+    mean /= draws
     for leaf in leaves.T:
-        square += forest.variance[leaf] + (forest.value[leaf] - mean) ** 2
-    return mean, np.sqrt(square / forest.trees)
+        square += weight[leaf] * (forest.variance[leaf] + (forest.value[leaf] - mean) ** 2)
+    return mean, np.sqrt(square / draws)
 
 
 def _quantiles(
-    forest: Forest, store: LeafStore, leaves: np.ndarray, levels: np.ndarray
+    forest: Forest, store: LeafStore, leaves: np.ndarray, levels: np.ndarray, weighted: bool
 ) -> np.ndarray:
     y = store.y[store.order]
     values = np.empty((len(leaves), len(levels)))
     for rows in _chunks(forest, leaves):
-        weights = _row_weights(forest, store, leaves[rows])
+        weights = _row_weights(forest, store, leaves[rows], weighted)
         values[rows] = _weighted_quantiles(y, weights, levels)
     return values
 
@@ -154,12 +165,15 @@ def _chunks(forest: Forest, leaves: np.ndarray) -> Iterator[np.ndarray]:
         stop = start
 
 
-def _row_weights(forest: Forest, store: LeafStore, leaves: np.ndarray) -> sparse.csr_matrix:
+def _row_weights(
+    forest: Forest, store: LeafStore, leaves: np.ndarray, weighted: bool
+) -> sparse.csr_matrix:
     """Return rows x ranks of the target: the weights, scaled to the draws in the row's leaves."""
     m, trees = leaves.shape
     size = forest.count[leaves].astype(np.float64)
     # Sums in the order of quantile-forest, so that ties fall on the same side.
-    share = 1.0 / size * size.sum(axis=1, keepdims=True) / trees
+    equal = 1.0 / size * size.sum(axis=1, keepdims=True) / trees
+    share = equal if weighted else np.ones_like(size)
     starts = np.arange(0, m * trees + 1, trees)
     membership = sparse.csr_matrix(
         (share.reshape(-1), leaves.reshape(-1), starts), shape=(m, store.draws.shape[0])

@@ -29,7 +29,7 @@ def engine_name() -> str:
 
 
 def predict_fast(
-    forest: Forest, X: np.ndarray, levels: np.ndarray
+    forest: Forest, X: np.ndarray, levels: np.ndarray, weighted: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return mean, standard deviation and quantiles, or None where NumPy has to do it.
 
@@ -43,6 +43,8 @@ def predict_fast(
         Finite, contiguous.
     levels : (k,) float64 array
         From 0 to 1.
+    weighted : bool
+        Whether leaves have equal weights, or draws.
     """
     kernels = _chosen_kernels()
     layout = None if kernels is None else _layout(forest)
@@ -58,11 +60,12 @@ def predict_fast(
             layout.leaf_base,
             layout.stream,
             layout.moments,
-            layout.rank,
+            layout.bin_bits,
             layout.y,
             layout.widest,
             sort_keys(X),
             levels,
+            weighted,
             mean,
             sd,
             quantiles,
