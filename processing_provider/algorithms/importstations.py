@@ -8,6 +8,7 @@ from qgis.core import (
     Qgis,
     QgsProcessingContext,
     QgsProcessingParameterCrs,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
@@ -19,12 +20,14 @@ from ..layers import wkt_of
 from ..parameters import choice, date, decimal, field, line, read_date, whole
 from ..translation import tr
 
-FORMATS = ("auto", "csv")
+FORMATS = ("auto", "ismn", "csv")
 UNITS = ("m3m3", "percent")
+SCREENING = ("frozen", "spikes", "flat")
 COLUMNS = {
     "STATION_COLUMN": "Station column",
     "DATE_COLUMN": "Date column",
     "VALUE_COLUMNS": "Value columns",
+    "TEMPERATURE_COLUMNS": "Soil temperature columns (°C)",
     "DEPTH_COLUMN": "Depth column",
     "NETWORK_COLUMN": "Network column",
     "X_COLUMN": "X column",
@@ -39,14 +42,14 @@ class ImportStations(SoilMoistureAlgorithm):
     ID = "importstations"
     TITLE = "Import stations"
     GROUP = "stations"
-    TAGS = "probes,sensors,observations,csv,in situ,readings,daily mean"
+    TAGS = "probes,sensors,observations,csv,ismn,uscrn,scan,in situ,readings,daily mean,screening"
 
     def declare(self) -> None:
         self.add(
             QgsProcessingParameterFile(
                 "INPUT",
                 tr("File, folder or zip archive"),
-                fileFilter="Station files (*.csv *.txt *.zip);;All files (*)",
+                fileFilter="Station files (*.zip *.stm *.csv *.txt *.gz);;All files (*)",
             )
         )
         self.add(choice("FORMAT", tr("Format"), FORMATS, "auto"))
@@ -81,21 +84,54 @@ class ImportStations(SoilMoistureAlgorithm):
         )
         self.add(line("TIMEZONE", tr("Time zone of the readings"), "UTC"), advanced=True)
         self.add(choice("UNITS", tr("Units of the readings"), UNITS, "m3m3"))
+        self.declare_quality()
         self.add(
             QgsProcessingParameterFeatureSink(
                 "OUTPUT", tr("Observations"), Qgis.ProcessingSourceType.VectorPoint
             )
+        )
+        self.add(
+            QgsProcessingParameterFeatureSink(
+                "DROPPED",
+                tr("Dropped readings"),
+                Qgis.ProcessingSourceType.Vector,
+                None,
+                True,
+                False,
+            )
+        )
+
+    def declare_quality(self) -> None:
+        """Add what decides whether a reading counts."""
+        self.add(line("QUALITY_FLAGS", tr("Quality flags of ISMN taken"), "G"), advanced=True)
+        self.add(
+            decimal("MOISTURE_MAX", tr("Largest possible moisture (m³ m⁻³)"), 1.0, 0.0, 1.0),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterEnum(
+                "SCREENING",
+                tr("Screening"),
+                list(SCREENING),
+                True,
+                ["frozen"],
+                True,
+                usesStaticStrings=True,
+            ),
+            advanced=True,
         )
 
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
         from ...plugin.core.stations.importing import import_stations
+        from ...plugin.core.stations.screening_drops import Drops
 
         stations = None
         if self.given(parameters, "STATIONS"):
             stations = self.table(parameters, "STATIONS", context, progress.part(0.0, 0.0))
         columns = {name.lower(): self.text(parameters, name, context) or "" for name in COLUMNS}
+        drops = Drops()
         table = import_stations(
             self.file(parameters, "INPUT", context),
             format=self.parameterAsEnumString(parameters, "FORMAT", context),
@@ -110,8 +146,16 @@ class ImportStations(SoilMoistureAlgorithm):
             crs=wkt_of(self.parameterAsCrs(parameters, "CRS", context)),
             timezone=self.text(parameters, "TIMEZONE", context) or "UTC",
             units=self.parameterAsEnumString(parameters, "UNITS", context),
+            quality_flags=self.parameterAsString(parameters, "QUALITY_FLAGS", context),
+            moisture_max=self.parameterAsDouble(parameters, "MOISTURE_MAX", context),
+            screening=self.parameterAsEnumStrings(parameters, "SCREENING", context),
+            drops=drops,
             progress=progress.part(0.0, 0.9),
             **columns,
         )
         types = stations.types if stations else {}
-        return self.write(parameters, "OUTPUT", context, table, types, progress.part(0.9, 1.0))
+        last = progress.part(0.9, 1.0)
+        return {
+            **self.write(parameters, "OUTPUT", context, table, types, last),
+            **self.write(parameters, "DROPPED", context, drops.table(), {}, last),
+        }

@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
+from soil_moisture_mapper.plugin.core.stations.csv_depths import header_depth
 from soil_moisture_mapper.plugin.core.stations.csv_layout import parse_depth
 from soil_moisture_mapper.plugin.core.stations.importing import import_stations
+from soil_moisture_mapper.plugin.core.stations.screening_drops import Drops
 from soil_moisture_mapper.plugin.core.stations.table import Table
 from soil_moisture_mapper.plugin.core.stations.times import parse_season
 
@@ -267,7 +269,8 @@ def test_unquoted_decimal_commas_between_commas(load):
         ({"min_readings": 3}, "No day has 3 readings; the most are 2"),
         ({"units": "vol"}, "UNITS 'vol' is not one of m3m3, percent"),
         ({"format": "xls"}, "FORMAT 'xls' is not one of"),
-        ({"format": "ismn"}, "ISMN archive, which this version cannot"),
+        ({"format": "ismn"}, "holds no ISMN file of soil moisture"),
+        ({"screening": ["rain"]}, "SCREENING 'rain' is not one of frozen, spikes, flat"),
     ],
 )
 def test_wrong_settings_are_refused(load, options, message):
@@ -286,7 +289,10 @@ def test_wrong_settings_are_refused(load, options, message):
         ("station,date,vwc", "holds no rows below its header"),
         ("station,date,vwc,vwc\na,2021-06-01,1,2", "The column 'vwc' is twice"),
         ("station,date,vwc\na,2021-06-01,\nb,2021-06-01,-99", "Every reading is missing"),
-        ("station,date,vwc\n,2021-06-01,0.2\na,,0.2", "No reading has both a station and a date"),
+        (
+            "station,date,vwc\n,2021-06-01,0.2\na,,0.2",
+            "No reading of .* has both a station and a",
+        ),
         ("station,date,vwc,depth\na,2021-06-01,0.2,-0.05", "A depth is negative: -0.05 m.*'a'"),
         ("station,date,vwc,depth\na,2021-06-01,0.2,0.1-0.05", "range is upside down: 0.1–0.05"),
         ("station,date,vwc,depth\na,2021-06-01,0.2,top", "'top' in line 2, column 'depth'"),
@@ -317,8 +323,9 @@ def test_damaged_and_missing_files(tmp_path):
 def test_rows_without_station_or_date_are_counted(load):
     table, progress = load("station,date,vwc\n,2021-06-01,0.2\na,,0.2\na,2021-06-01,0.2")
     assert len(table) == 1
-    assert "1 readings left out: no station." in progress.warnings
-    assert "1 readings left out: no date." in progress.warnings
+    said = "1 readings left out: no {} (first in line {} of readings.csv)."
+    assert said.format("station", 2) in progress.warnings
+    assert said.format("date", 3) in progress.warnings
 
 
 def test_depth_in_centimetres_by_header_and_by_unit(load):
@@ -400,11 +407,147 @@ def test_station_numbers_match_without_leading_zeros(load):
     assert dict(zip(table.text("station"), table.x)) == {"3047": 1.0, "03048": 2.0}
 
 
-def test_stations_of_two_networks_with_one_name_are_kept_apart(load):
-    text = "network,station,date,vwc\nA,1,2021-06-01,0.2\nB,1,2021-06-01,0.4"
+def test_stations_of_two_networks_with_one_name_get_names_of_their_own(load):
+    text = "network,station,date,vwc\nB,1,2021-06-01,0.2\nA,1,2021-06-01,0.4\nA,2,2021-06-01,0.3"
     table, progress = load(text)
-    assert moistures(table) == [0.2, 0.4]
-    assert any("share a name" in text for text in progress.warnings)
+    assert dict(zip(table.text("station"), moistures(table))) == {"A/1": 0.4, "B/1": 0.2, "2": 0.3}
+    assert table.text("station").tolist() == ["2", "A/1", "B/1"]
+    assert any("share a name: 1." in text for text in progress.warnings)
+
+
+def test_stations_of_two_networks_take_the_points_of_their_network(load):
+    points = Table(
+        {"station": ["1", "1"], "network": ["A", "B"]}, [1.0, 2.0], [1.0, 2.0], "EPSG:4326"
+    )
+    text = "network,station,date,vwc\nB,1,2021-06-01,0.2\nA,1,2021-06-01,0.4"
+    table, _ = load(text, stations=points)
+    assert dict(zip(table.text("station"), table.x)) == {"A/1": 1.0, "B/1": 2.0}
+
+
+def test_stations_at_one_place_and_at_several_are_told(load):
+    text = "station,date,vwc,x,y\na,2021-06-01,0.2,9,50\nb,2021-06-01,0.3,9,50\n"
+    _, progress = load(text + "c,2021-06-01,0.3,9.1,50\nc,2021-06-02,0.3,9.2,50")
+    assert any(text.startswith("2 stations share 1 places: a = b.") for text in progress.warnings)
+    assert "1 stations lie at several places, far apart: c." in progress.warnings
+
+
+def test_station_numbers_with_decimals_stay_apart_and_are_told(load):
+    text = "station,date,vwc\n12.0,2021-06-01,0.2\n12,2021-06-02,0.2\n12.5,2021-06-01,0.3"
+    table, progress = load(text)
+    assert table.text("station").tolist() == ["12", "12", "12.5"]
+    assert (
+        "1 of 2 station names are numbers with decimals, such as '12.5'; they are kept as they "
+        "are. Is STATION_COLUMN right?"
+    ) in progress.warnings
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "message"),
+    [
+        ("local_time", "2021-07-01 22:30", "holds local times, which are read as UTC"),
+        ("LST_DATE", "20210701", "holds local days, which are taken as days in UTC"),
+    ],
+)
+def test_local_dates_are_told(load, header, cell, message):
+    text = f"station,{header},vwc\na,{cell},0.2"
+    _, progress = load(text, date_column=header)
+    assert any(f"'{header}' {message}" in said for said in progress.warnings + progress.messages)
+    _, progress = load(text, date_column=header, timezone="America/Chicago")
+    assert not any("read as UTC" in said for said in progress.warnings)
+
+
+@pytest.mark.parametrize(
+    ("header", "depth"),
+    [
+        ("vwc_005cm", (0.05, 0.05)),
+        ("Soil Moisture 0-5 cm", (0.0, 0.05)),
+        ("SOIL_MOISTURE_5_DAILY", (0.05, 0.05)),
+        ("Soil Moisture Percent -2in (pct) Start of Day Values", (0.05, 0.05)),
+        ("SMS.I-1:-8 (pct)  (silt)", (0.2, 0.2)),
+        ("sm_0.1 m [m3/m3]", (0.1, 0.1)),
+        ("theta 300mm", (0.3, 0.3)),
+        ("soil moisture (m3 m-3)", None),
+        ("soil_moisture_temp_5cm", None),
+        ("rain_5mm", None),
+        ("vwc_1", None),
+    ],
+)
+def test_depth_told_by_a_header(header, depth):
+    assert header_depth(header) == depth
+
+
+def test_wide_by_depth_is_found_by_its_headers(load):
+    text = "site,date,vwc_005cm,vwc_010cm,temp_005cm\n1,2021-06-01,0.2,0.4,9\n1,2021-06-02,,0.4,9"
+    table, progress = load(text)
+    assert moistures(table) == [0.2]
+    assert "Sensors outside 0–0.05 m, left out: 0.1 m (1)." in progress.messages
+
+
+def test_reports_of_scan(load):
+    text = "# Soil Climate Analysis Network, a comment\n" * 70 + (
+        "Date,Abrams (2044) Soil Moisture Percent -2in (pct) Start of Day Values,"
+        "Adams Ranch #1 (2015) Soil Moisture Percent -2in (pct) Start of Day Values\n"
+        "2021-06-01,12.5,8.0\n2021-06-02,,9.0\n"
+    )
+    table, _ = load(text, units="percent")
+    assert table.text("station").tolist() == [
+        "Abrams (2044)", "Adams Ranch #1 (2015)", "Adams Ranch #1 (2015)",
+    ]  # fmt: skip
+    assert moistures(table) == [0.125, 0.08, 0.09]
+
+
+def test_daily_files_of_uscrn(load):
+    line = (
+        "53974 {} 2.622 -96.61 39.10 8.5 -1.0 3.8 4.1 0.0 9.6 C 14.0 -3.0 3.8 90.0 40.0 66.0 "
+        "{} 0.250 -99.000 -99.000 -99.000 4.0 4.5 -9999.0 -9999.0 -9999.0"
+    )
+    text = "\n".join([line.format("20200101", "0.201"), line.format("20200102", "-99.000"), ""])
+    table, progress = load(text, "CRND0103-2020-KS_Manhattan_6_SSW.txt")
+    assert moistures(table) == [0.201]
+    assert (table.text("station")[0], table.text("network")[0]) == ("53974", "USCRN")
+    assert (table.x[0], table.y[0], table.column("depth_to")[0]) == (-96.61, 39.1, 0.05)
+    assert any("'LST_DATE' holds local days" in said for said in progress.messages)
+    with pytest.raises(InputError, match="line 2, column 'LST_DATE'"):
+        load(text.replace("20200102", "20201302"), "a.txt")
+
+
+def test_frozen_soil_is_left_out_where_a_column_tells_it(load):
+    text = (
+        "site,date,vwc_5cm,vwc_10cm,ts_5,ts_10\n"
+        "1,2021-02-01,0.2,0.4,-0.1,2\n1,2021-02-02,0.3,0.5,0,-3\n1,2021-02-03,0.1,0.5,-9999,1\n"
+    )
+    drops = Drops()
+    table, progress = load(text, temperature_columns="ts_5=0.05;ts_10=0.1", drops=drops)
+    assert table.text("date").tolist() == ["2021-02-02", "2021-02-03"]
+    assert "1 readings left out: frozen soil." in progress.messages
+    dropped = drops.table()
+    place = dropped.text("reason").tolist().index("frozen soil")
+    assert dropped.column("n")[place] == 1
+    assert dropped.text("first")[place] == "2021-02-01"
+    assert len(load(text, temperature_columns="ts_5=0.05", screening=[])[0]) == 3
+    with pytest.raises(InputError, match="TEMPERATURE_COLUMNS cannot be used with a column a st"):
+        load(text, value_columns="*", temperature_columns="ts_5")
+    with pytest.raises(InputError, match="TEMPERATURE_COLUMNS names 'soil', which"):
+        load(text, temperature_columns="soil")
+
+
+def test_everything_left_out_is_accounted_for(load):
+    text = (
+        "station,date,vwc,depth\n"
+        "a,2021-06-01 01:00,0.2,0.05\na,2021-06-01 02:00,0.3,0.05\na,2021-06-02,0.3,0.05\n"
+        "a,2021-06-03,-99,0.05\na,2021-06-03,1.5,0.05\na,2021-06-03,0.2,0.5\n"
+        "a,2021-06-03,0.2,\na,2022-06-03,0.2,0.05\n,2021-06-03,0.2,0.05\na,,0.2,0.05\n"
+    )
+    drops = Drops()
+    table, _ = load(text, drops=drops, min_readings=2, end=date(2021, 12, 31))
+    dropped = drops.table()
+    counted = dict(zip(dropped.text("reason"), dropped.column("n")))
+    assert counted == {
+        "missing": 1, "implausible": 1, "depth": 1, "no depth": 1, "other days": 1,
+        "no station": 1, "no date": 1, "few readings": 1,
+    }  # fmt: skip
+    assert table.column("n").sum() + dropped.column("n").sum() == 10
+    assert dropped.crs == ""
 
 
 def test_folders_and_archives_of_files(tmp_path):
@@ -433,12 +576,6 @@ def test_cancel_stops_the_import(tmp_path):
     path.write_text(LONG)
     with pytest.raises(Cancelled):
         import_stations(path, progress=Stopped())
-
-
-def test_ismn_archives_are_recognised(shared_data):
-    archive = shared_data / "ismn_raw_samples" / "tuw_header_values_cosmos.zip"
-    with pytest.raises(InputError, match="ISMN archive, which this version cannot"):
-        import_stations(archive)
 
 
 def test_loggers_of_a_farm(shared_data):
@@ -475,6 +612,8 @@ def test_climate_station_with_its_missing_codes(shared_data):
     assert dict(zip(table.text("date"), table.column("moisture"))) == expected
     assert set(table.text("station")) == {"53974"}
     assert set(table.x) == {-96.61}
+    found = import_stations(path)
+    assert dict(zip(found.text("date"), found.column("moisture"))) == expected
 
 
 @settings(max_examples=150, deadline=None)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError
+from .csv_depths import find_depths
 from .csv_reader import DelimitedText, is_number
 from .times import looks_like_date
 
@@ -45,11 +46,14 @@ class ColumnNames:
     values : str
         One name = a reading a row; ``name=depth;name=depth`` = a column a depth; ``*`` = a column
         a station.
+    temperature : str
+        Soil temperature, °C: one name, or ``name=depth;name=depth``; empty = none.
     """
 
     station: str = ""
     date: str = ""
     values: str = ""
+    temperature: str = ""
     depth: str = ""
     network: str = ""
     x: str = ""
@@ -58,7 +62,7 @@ class ColumnNames:
 
 @dataclass(frozen=True)
 class ValueColumn:
-    """A column of readings, with depth (from, to; m) or station where its header tells them."""
+    """A column of readings, with depth (from, to; m) and station where its header tells them."""
 
     index: int
     depth: tuple[float, float] | None = None
@@ -84,6 +88,14 @@ class Layout:
     depths: tuple[int, ...]
     depth_unit: float
     values: tuple[ValueColumn, ...]
+    temperatures: tuple[ValueColumn, ...] = ()
+
+    def temperature_of(self, column: ValueColumn) -> int | None:
+        """Return the column of the soil temperature at the depth of a value column."""
+        for other in self.temperatures:
+            if other.depth is None or other.depth == column.depth:
+                return other.index
+        return None
 
 
 def find_layout(text: DelimitedText, names: ColumnNames) -> Layout:
@@ -110,6 +122,12 @@ def find_layout(text: DelimitedText, names: ColumnNames) -> Layout:
         "x": look_up(names.x, "X_COLUMN", "x"),
         "y": look_up(names.y, "Y_COLUMN", "y"),
     }
+    temperatures = _named_columns(find, names.temperature, "TEMPERATURE_COLUMNS")
+    if by_station and temperatures:
+        raise InputError(
+            "TEMPERATURE_COLUMNS cannot be used with a column a station.",
+            "Leave it empty, or give one reading a row.",
+        )
     if by_station:
         station = None
         taken = {date, time, *depths, *others.values()}
@@ -130,6 +148,7 @@ def find_layout(text: DelimitedText, names: ColumnNames) -> Layout:
         depths=depths,
         depth_unit=depth_unit,
         values=tuple(values),
+        temperatures=tuple(temperatures),
         **others,
     )
 
@@ -230,14 +249,14 @@ class _Finder:
 def _header_place(text: DelimitedText, names: ColumnNames) -> int:
     """Return the place in the head of the row with most of the headers looked for."""
     given = {names.station, names.date, names.depth, names.network, names.x, names.y}
-    given |= {name for name, _ in _split_values(names.values)}
+    given |= {name for name, _ in _split_values(f"{names.values};{names.temperature}")}
     wanted = {plain_header(name) for name in given if name.strip()} - {ALL_COLUMNS}
     known = {alias for aliases in HEADERS.values() for alias in aliases.split()}
     scores = []
     for _, cells in text.head:
         plain = [plain_header(cell) for cell in cells]
         own = sum(name in wanted for name in plain)
-        scores.append((own, sum(name in known for name in plain)))
+        scores.append((own, sum(name in known for name in plain) + bool(find_depths(cells))))
     best = max(scores)
     if best == (0, 0):
         shown = " | ".join(text.head[0][1])
@@ -272,26 +291,35 @@ def _split_values(values: str) -> list[tuple[str, str]]:
 
 
 def _values(find: _Finder, values: str) -> list[ValueColumn]:
-    parts = _split_values(values)
-    if not parts:
-        return [ValueColumn(find.named("", "VALUE_COLUMNS", "value"))]
+    """Return the columns of readings: named, else one by its header, else all with a depth."""
+    if _split_values(values):
+        return _named_columns(find, values, "VALUE_COLUMNS")
+    place = find.found("value")
+    by_depth = [] if place is not None else find_depths(find.header)
+    if by_depth:
+        return [ValueColumn(index, depth, station) for index, depth, station in by_depth]
+    return [ValueColumn(find.named("", "VALUE_COLUMNS", "value"))]
+
+
+def _named_columns(find: _Finder, text: str, parameter: str) -> list[ValueColumn]:
+    parts = _split_values(text)
     if len(parts) > 1 and any(not depth for _, depth in parts):
         bare = next(name for name, depth in parts if not depth)
         raise InputError(
-            f"VALUE_COLUMNS names '{bare}' without a depth.",
+            f"{parameter} names '{bare}' without a depth.",
             "Write name=depth;name=depth, or one name.",
         )
     columns = []
-    for name, text in parts:
-        depth = parse_depth(text) if text else None
-        if text and depth is None:
+    for name, depth_text in parts:
+        depth = parse_depth(depth_text) if depth_text else None
+        if depth_text and depth is None:
             raise InputError(
-                f"VALUE_COLUMNS gives the depth '{text}' for '{name}', which is no number.",
+                f"{parameter} gives the depth '{depth_text}' for '{name}', which is no number.",
                 "Write metres, positive down, such as 0.05 or 0-0.05.",
             )
-        columns.append(ValueColumn(find.named(name, "VALUE_COLUMNS", "value"), depth))
+        columns.append(ValueColumn(find.named(name, parameter, "value"), depth))
     if len({column.index for column in columns}) < len(columns):
-        raise InputError("VALUE_COLUMNS names a column twice.", "Give each column one depth.")
+        raise InputError(f"{parameter} names a column twice.", "Give each column one depth.")
     return columns
 
 

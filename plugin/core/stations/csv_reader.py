@@ -18,11 +18,12 @@ import numpy as np
 from ..errors import InputError
 from ..progress import Progress
 from .table import NO_VALUE
+from .uscrn import with_header
 
 DELIMITERS = (";", "\t", ",", "|")
 ENDINGS = (".csv", ".txt", ".csv.gz", ".txt.gz")
 
-_HEAD_ROWS = 60
+_HEAD_ROWS, _MOST_HEAD_ROWS = 60, 1000
 _NO_VALUE = NO_VALUE | {"-", "--", "#n/a", "nodata", "missing"}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _PROGRESS_ROWS = 20_000
@@ -38,16 +39,19 @@ class DelimitedText:
         File name, for messages.
     head : tuple of (int, tuple of str)
         Line number (from 1) and stripped cells of the first rows that are not blank.
+    first_line : int
+        Number of the first line; 0 where it is a header that the file does not have.
     """
 
     name: str
     text: str
     delimiter: str
     head: tuple[tuple[int, tuple[str, ...]], ...]
+    first_line: int = 1
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the line number and the cells of every row that is not blank."""
-        return _rows(self.text, self.delimiter, self.name)
+        return _rows(self.text, self.delimiter, self.name, self.first_line)
 
     def columns(
         self, header_line: int, width: int, wanted: Sequence[int], progress: Progress
@@ -122,7 +126,7 @@ def open_text(name: str, load: Callable[[], bytes]) -> DelimitedText:
     """Decode a file and find what separates its values.
 
     UTF-8 (with or without byte order mark) and UTF-16 are recognised; what is neither is read as
-    Windows-1252.
+    Windows-1252. Files of USCRN's daily product get the header they lack.
 
     Raises
     ------
@@ -130,13 +134,17 @@ def open_text(name: str, load: Callable[[], bytes]) -> DelimitedText:
         When the file cannot be read, is empty, no text, or has no delimiter.
     """
     text = _decode(load(), name)
+    completed = with_header(text)
+    first_line = 1 if completed is None else 0
+    text = text if completed is None else completed
     delimiter = _find_delimiter(text, name)
-    head = []
-    for line, cells in _rows(text, delimiter, name):
+    head, comments = [], 0
+    for line, cells in _rows(text, delimiter, name, first_line):
         head.append((line, tuple(cell.strip() for cell in cells)))
-        if len(head) == _HEAD_ROWS:
+        comments += cells[0].lstrip().startswith("#")
+        if len(head) - comments == _HEAD_ROWS or len(head) == _MOST_HEAD_ROWS:
             break
-    return DelimitedText(name, text, delimiter, tuple(head))
+    return DelimitedText(name, text, delimiter, tuple(head), first_line)
 
 
 def parse_numbers(texts: Sequence[str], lines: np.ndarray, column: str, file: str) -> np.ndarray:
@@ -235,21 +243,25 @@ def _decode(data: bytes, name: str) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _rows(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(
+    text: str, delimiter: str, name: str, first_line: int = 1
+) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
+                yield reader.line_num + first_line - 1, cells
     except csv.Error as error:
         raise InputError(f"Line {reader.line_num} of {name} cannot be read: {error}.") from error
 
 
 def _find_delimiter(text: str, name: str) -> str:
     """Return the delimiter that cuts most of the first lines into one number of values."""
-    lines = [line for line in text[:200_000].splitlines() if line.strip()][:_HEAD_ROWS]
-    if not lines:
+    filled = [line for line in text[:200_000].splitlines() if line.strip()]
+    if not filled:
         raise InputError(f"'{name}' is empty.")
+    values = [line for line in filled if not line.lstrip().startswith("#")]
+    lines = (values if len(values) > 1 else filled)[:_HEAD_ROWS]
     best, best_score = "", 0
     for delimiter in DELIMITERS:
         widths = Counter(len(cells) for _, cells in _rows("\n".join(lines), delimiter, name))

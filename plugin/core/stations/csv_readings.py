@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+import re
+from dataclasses import replace
+from datetime import timezone, tzinfo
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress
-from .csv_layout import ColumnNames, Layout, find_layout, parse_depth
+from .csv_layout import ColumnNames, Layout, ValueColumn, find_layout, parse_depth, plain_header
 from .csv_reader import DelimitedText, list_texts, open_text, parse_numbers, station_of_file
 from .moisture import MISSING_CODES
 from .readings import Readings, join_readings
+from .screening_drops import Drops
 from .table import is_missing
-from .times import parse_days
+from .times import has_local_clock, parse_times
+
+_DECIMAL_NAME = re.compile(r"[+-]?\d+\.\d*[1-9]\d*")
+_LOCAL = frozenset({"lst", "local", "lt", "localtime"})
 
 
-def read_readings(source: Path, names: ColumnNames, zone: tzinfo, progress: Progress) -> Readings:
+def read_readings(
+    source: Path, names: ColumnNames, zone: tzinfo, drops: Drops, progress: Progress
+) -> Readings:
     """Read the readings of a delimited file, or of all those of a folder or zip archive.
 
     Rows without a date or station are left out and counted. In a folder or archive, a file
@@ -34,12 +42,21 @@ def read_readings(source: Path, names: ColumnNames, zone: tzinfo, progress: Prog
     for count, (name, load) in enumerate(texts):
         part = progress.part(count / len(texts), (count + 1) / len(texts))
         part.step(0)
-        parts.append(_read(open_text(name, load), names, zone, len(texts) > 1, part))
-    return join_readings(parts)
+        text = open_text(name, load)
+        readings = _read(text, names, zone, len(texts) > 1, drops, part)
+        parts.append(replace(readings, series=readings.series + (count << 20)))
+    readings = join_readings(parts)
+    _tell_decimal_names(readings.station, progress)
+    return readings
 
 
 def _read(
-    text: DelimitedText, names: ColumnNames, zone: tzinfo, several: bool, progress: Progress
+    text: DelimitedText,
+    names: ColumnNames,
+    zone: tzinfo,
+    several: bool,
+    drops: Drops,
+    progress: Progress,
 ) -> Readings:
     layout = find_layout(text, names)
     own_station = ""
@@ -53,31 +70,34 @@ def _read(
     cells = _Cells(text, layout, progress)
     if not len(cells.lines):
         raise InputError(f"{text.name} holds no rows below its header.")
-    days = cells.days(zone)
+    times = cells.times(zone, progress)
     progress.step(0.7)
-    stations = cells.texts(layout.station, own_station)
-    networks = cells.texts(layout.network)
-    x, y = cells.numbers(layout.x, codes=True), cells.numbers(layout.y, codes=True)
-    tops, bottoms = cells.depths()
-    parts = []
-    for column in layout.values:
-        progress.check()
-        depth = column.depth
-        parts.append(
-            Readings(
-                station=np.full(len(days), column.station, object) if column.station else stations,
-                network=networks,
-                day=days,
-                value=cells.numbers(column.index),
-                depth_from=np.full(len(days), depth[0]) if depth else tops,
-                depth_to=np.full(len(days), depth[1]) if depth else bottoms,
-                x=x,
-                y=y,
-            )
-        )
+    parts = [_column(cells, layout, place, times, own_station) for place in layout.values]
     progress.step(1)
     _tell_columns(text, layout, progress)
-    return _with_station_and_day(join_readings(parts), progress)
+    lines = np.tile(cells.lines, len(parts))
+    return _with_station_and_time(join_readings(parts), lines, text.name, drops, progress)
+
+
+def _column(
+    cells: _Cells, layout: Layout, column: ValueColumn, times: np.ndarray, own_station: str
+) -> Readings:
+    n = len(times)
+    tops, bottoms = cells.depths()
+    depth = column.depth
+    station = np.full(n, column.station, object) if column.station else None
+    return Readings(
+        station=cells.texts(layout.station, own_station) if station is None else station,
+        network=cells.texts(layout.network),
+        time=times,
+        value=cells.numbers(column.index),
+        depth_from=np.full(n, depth[0]) if depth else tops,
+        depth_to=np.full(n, depth[1]) if depth else bottoms,
+        x=cells.numbers(layout.x, codes=True),
+        y=cells.numbers(layout.y, codes=True),
+        temperature=cells.numbers(layout.temperature_of(column), codes=True),
+        series=np.full(n, column.index, dtype=np.int64),
+    )
 
 
 class _Cells:
@@ -85,40 +105,50 @@ class _Cells:
 
     def __init__(self, text: DelimitedText, layout: Layout, progress: Progress) -> None:
         optional = (layout.time, layout.station, layout.network, layout.x, layout.y)
-        used = {layout.date, *layout.depths, *(v.index for v in layout.values)}
+        used = {layout.date, *layout.depths}
+        used |= {column.index for column in (*layout.values, *layout.temperatures)}
         wanted = sorted(used | {place for place in optional if place is not None})
         width = len(layout.header)
         self.lines, columns = text.columns(layout.header_line, width, wanted, progress)
         self._columns = dict(zip(wanted, columns))
         self._layout = layout
         self._file = text.name
+        self._texts: dict[int, np.ndarray] = {}
+        self._numbers: dict[int, np.ndarray] = {}
 
     def texts(self, place: int | None, default: str = "") -> np.ndarray:
         """Return a column of texts, whole numbers without decimals, '' for missing."""
         if place is None:
             return np.full(len(self.lines), default, dtype=object)
-        cells = self._columns[place]
-        shown = {cell: _station_text(cell) for cell in set(cells)}
-        array = np.empty(len(cells), dtype=object)
-        array[:] = [shown[cell] for cell in cells]
-        return array
+        if place not in self._texts:
+            cells = self._columns[place]
+            shown = {cell: _station_text(cell) for cell in set(cells)}
+            array = np.empty(len(cells), dtype=object)
+            array[:] = [shown[cell] for cell in cells]
+            self._texts[place] = array
+        return self._texts[place]
 
     def numbers(self, place: int | None, codes: bool = False) -> np.ndarray:
         """Return a column of numbers, NaN for missing and, with `codes`, for missing codes."""
         if place is None:
             return np.full(len(self.lines), np.nan)
-        header = self._layout.header[place]
-        values = parse_numbers(self._columns[place], self.lines, header, self._file)
+        if place not in self._numbers:
+            header = self._layout.header[place]
+            parsed = parse_numbers(self._columns[place], self.lines, header, self._file)
+            self._numbers[place] = parsed
+        values = self._numbers[place]
         return np.where(np.isin(values, MISSING_CODES), np.nan, values) if codes else values
 
-    def days(self, zone: tzinfo) -> np.ndarray:
-        """Return the UTC days; a column of times of day completes that of the dates."""
+    def times(self, zone: tzinfo, progress: Progress) -> np.ndarray:
+        """Return the moments in UTC; a column of times of day completes that of the dates."""
         cells = self._columns[self._layout.date]
         header = self._layout.header[self._layout.date]
         if self._layout.time is not None and not any(":" in cell for cell in cells):
             times = self._columns[self._layout.time]
             cells = [f"{day} {time}".strip() if day else "" for day, time in zip(cells, times)]
-        return parse_days(cells, self.lines, header, self._file, zone)
+        moments = parse_times(cells, self.lines, header, self._file, zone)
+        _tell_local(header, next((cell for cell in cells if cell), ""), zone, progress)
+        return moments
 
     def depths(self) -> tuple[np.ndarray, np.ndarray]:
         """Return upper and lower ends in metres, NaN where unknown."""
@@ -154,15 +184,46 @@ def _station_text(cell: str) -> str:
     return stripped
 
 
-def _with_station_and_day(readings: Readings, progress: Progress) -> Readings:
-    nameless, undated = readings.station == "", np.isnat(readings.day)
+def _with_station_and_time(
+    readings: Readings, lines: np.ndarray, file: str, drops: Drops, progress: Progress
+) -> Readings:
+    nameless, undated = readings.station == "", np.isnat(readings.time)
     for mask, what in ((nameless, "station"), (~nameless & undated, "date")):
         if mask.any():
-            progress.warn(f"{int(mask.sum())} readings left out: no {what}.")
+            drops.add_readings(readings.take(mask), f"no {what}", file)
+            first = int(lines[mask].min())
+            progress.warn(
+                f"{int(mask.sum())} readings left out: no {what} (first in line {first} of {file})."
+            )
     kept = readings.take(~nameless & ~undated)
     if not len(kept):
-        raise InputError("No reading has both a station and a date.")
+        raise InputError(
+            f"No reading of {file} has both a station and a date.",
+            "Name the columns in STATION_COLUMN and DATE_COLUMN, and fill them.",
+        )
     return kept
+
+
+def _tell_local(header: str, cell: str, zone: tzinfo, progress: Progress) -> None:
+    """Tell what becomes of dates that are local by their header."""
+    if not _LOCAL & set(plain_header(header).split("_")):
+        return
+    if not has_local_clock(cell):
+        progress.info(f"'{header}' holds local days, which are taken as days in UTC.")
+    elif zone is timezone.utc:
+        progress.warn(
+            f"'{header}' holds local times, which are read as UTC: set TIMEZONE to theirs."
+        )
+
+
+def _tell_decimal_names(stations: np.ndarray, progress: Progress) -> None:
+    names = set(stations)
+    decimal = sorted(name for name in names if _DECIMAL_NAME.fullmatch(name))
+    if decimal:
+        progress.warn(
+            f"{len(decimal)} of {len(names)} station names are numbers with decimals, such as "
+            f"'{decimal[0]}'; they are kept as they are. Is STATION_COLUMN right?"
+        )
 
 
 def _tell_columns(text: DelimitedText, layout: Layout, progress: Progress) -> None:
@@ -175,3 +236,14 @@ def _tell_columns(text: DelimitedText, layout: Layout, progress: Progress) -> No
     values = [layout.header[value.index] for value in layout.values]
     shown = ", ".join(f"'{name}'" for name in values[:10]) + (", …" if len(values) > 10 else "")
     progress.info(f"Columns of {text.name}: {', '.join(named)}, readings {shown}.")
+    if not layout.temperatures:
+        soil = [name for name in layout.header if _is_soil_temperature(name)]
+        if soil:
+            progress.info(
+                f"{text.name} holds soil temperature ('{soil[0]}'): name it in "
+                "TEMPERATURE_COLUMNS to leave out readings of frozen soil."
+            )
+
+
+def _is_soil_temperature(header: str) -> bool:
+    return plain_header(header).startswith(("soil_temp", "tsoil", "soiltemp"))

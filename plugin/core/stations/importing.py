@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-from datetime import date, tzinfo
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,17 @@ from ..errors import InputError
 from ..progress import Progress
 from .csv_layout import ColumnNames
 from .csv_readings import read_readings
-from .joining import join_stations
-from .readings import Readings, daily_means, plausible, within_depth
+from .daily_means import daily_means
+from .ismn import read_ismn
+from .ismn_archive import holds_ismn
+from .joining import join_stations, with_station_fields
+from .readings import Readings
+from .screening import check_rules, screened
+from .screening_drops import Drops
+from .screening_limits import Limits, plausible, within_depth, within_period
+from .station_names import name_apart, tell_places
 from .table import Table
-from .times import parse_season, read_timezone
+from .times import read_period, read_timezone
 
 FORMATS = ("auto", "ismn", "csv")
 UNITS = ("m3m3", "percent")
@@ -32,6 +39,7 @@ def import_stations(
     station_column: str = "",
     date_column: str = "",
     value_columns: str = "",
+    temperature_columns: str = "",
     depth_column: str = "",
     network_column: str = "",
     x_column: str = "",
@@ -42,9 +50,13 @@ def import_stations(
     end: date | None = None,
     season: str = "",
     min_readings: int = 1,
+    quality_flags: str = "G",
+    moisture_max: float = 1.0,
+    screening: Sequence[str] = ("frozen",),
     crs: str = "EPSG:4326",
     timezone: str = "UTC",
     units: str = "m3m3",
+    drops: Drops | None = None,
     progress: Progress = _SILENT,
 ) -> Table:
     """Import readings as an observation layer of daily means, sorted by station and date.
@@ -52,12 +64,17 @@ def import_stations(
     Parameters
     ----------
     source : Path
-        A delimited file (.csv, .txt, also .gz), or a folder or zip archive of such.
+        An ISMN archive: a folder, zip archive or .stm file; or a delimited file (.csv, .txt,
+        also .gz), or a folder or zip archive of such.
+    format : {'auto', 'ismn', 'csv'}
+        auto = ISMN where there is a .stm file.
     stations : Table, optional
         Points that give positions and further fields, joined by `station_field`.
     station_column, date_column, value_columns, depth_column, network_column, x_column, y_column
-        Columns; empty = found by header. `value_columns`: one name, ``name=depth;name=depth``
-        for a column a depth, or ``*`` for a column a station.
+        Columns of delimited files; empty = found by header. `value_columns`: one name,
+        ``name=depth;name=depth`` for a column a depth, or ``*`` for a column a station.
+    temperature_columns : str
+        Soil temperature, °C, of delimited files, as `value_columns`; empty = none.
     depth_min, depth_max : float
         Depths in m, positive down, that hold a sensor's whole range, ends included.
     start, end : date, optional
@@ -66,11 +83,19 @@ def import_stations(
         Part of every year, such as ``03-01/10-01``, both ends included; empty = the whole.
     min_readings : int
         Fewest readings of a day.
+    quality_flags : str
+        Quality flags of ISMN that are taken, joined by ``;``; empty = all.
+    moisture_max : float
+        Largest possible moisture, m³ m⁻³.
+    screening : sequence of {'frozen', 'spikes', 'flat'}
+        What is looked for and left out.
     crs : str
-        CRS of the columns x and y; `stations` bring their own.
+        CRS of the columns x and y; `stations` bring their own, ISMN's are EPSG:4326.
     timezone : str
-        IANA name of the zone of times without offset; days are cut in UTC.
+        IANA name of the zone of times without offset; days are cut in UTC. ISMN's are in UTC.
     units : {'m3m3', 'percent'}
+    drops : Drops, optional
+        Takes what is left out, sensor by sensor.
 
     Raises
     ------
@@ -81,77 +106,47 @@ def import_stations(
         raise InputError(f"FORMAT '{format}' is not one of {', '.join(FORMATS)}.")
     if units not in UNITS:
         raise InputError(f"UNITS '{units}' is not one of {', '.join(UNITS)}.")
-    period = _Period(start, end, season)
-    zone: tzinfo = read_timezone(timezone)
-    if format == "ismn" or (format == "auto" and _looks_like_ismn(source)):
-        raise InputError(
-            f"'{source.name}' is to be read as an ISMN archive, which this version cannot.",
-            "Convert it to CSV.",
+    period = read_period(start, end, season)
+    zone = read_timezone(timezone)
+    limits = Limits(depth_min, depth_max, moisture_max, check_rules(screening), period, units)
+    drops = Drops() if drops is None else drops
+    fields: dict[tuple[str, str], dict[str, str]] = {}
+    if format == "ismn" or (format == "auto" and holds_ismn(source, progress)):
+        part = progress.part(0, 0.85)
+        readings, fields = read_ismn(source, limits, quality_flags, drops, part)
+        crs = "EPSG:4326"
+    else:
+        names = ColumnNames(
+            station=station_column,
+            date=date_column,
+            values=value_columns,
+            temperature=temperature_columns,
+            depth=depth_column,
+            network=network_column,
+            x=x_column,
+            y=y_column,
         )
-    names = ColumnNames(
-        station=station_column,
-        date=date_column,
-        values=value_columns,
-        depth=depth_column,
-        network=network_column,
-        x=x_column,
-        y=y_column,
-    )
-    readings = read_readings(source, names, zone, progress.part(0, 0.8))
-    readings = within_depth(readings, depth_min, depth_max, progress)
-    readings = plausible(readings, units, progress)
-    progress.step(0.85)
-    readings = period.cut(readings, progress)
-    table = daily_means(readings, min_readings, crs, progress)
+        readings = read_readings(source, names, zone, drops, progress.part(0, 0.8))
+        readings = _kept(readings, limits, drops, progress.part(0.8, 0.85))
+    table = daily_means(readings, min_readings, crs, drops, progress)
     progress.step(0.95)
+    table = with_station_fields(table, fields)
     if stations is not None:
         table = join_stations(table, stations, station_field, progress)
     _check_positions(table, progress)
+    tell_places(table, progress)
+    table = name_apart(table, progress)
     _tell_result(table, progress)
     progress.report(1)
     return table
 
 
-class _Period:
-    """The days that are wanted."""
-
-    def __init__(self, start: date | None, end: date | None, season: str) -> None:
-        if start and end and start > end:
-            raise InputError(f"START {start} is after END {end}.")
-        self.start, self.end, self.text = start, end, season
-        self.season = parse_season(season)
-
-    def cut(self, readings: Readings, progress: Progress) -> Readings:
-        """Keep the readings of these days; the others are counted."""
-        days = readings.day
-        kept = np.ones(len(days), dtype=bool)
-        if self.start:
-            kept &= days >= np.datetime64(self.start, "D")
-        if self.end:
-            kept &= days <= np.datetime64(self.end, "D")
-        if self.season:
-            kept &= self.season.holds(days)
-        if not kept.any():
-            limits = {"START": self.start, "END": self.end, "SEASON": self.text}
-            named = ", ".join(f"{name} {value}" for name, value in limits.items() if value)
-            raise InputError(
-                f"No reading lies within {named}; the readings are of {days.min()} to "
-                f"{days.max()}.",
-                "Choose other days.",
-            )
-        if not kept.all():
-            progress.info(f"{int((~kept).sum())} readings outside the days wanted are left out.")
-        return readings.take(kept)
-
-
-def _looks_like_ismn(source: Path) -> bool:
-    """Whether a folder or zip archive holds ISMN's .stm files."""
-    if source.is_dir():
-        return any(source.rglob("*.stm"))
-    if source.is_file() and zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            return any(name.lower().endswith(".stm") for name in archive.namelist())
-    return source.suffix.lower() == ".stm"
+def _kept(readings: Readings, limits: Limits, drops: Drops, progress: Progress) -> Readings:
+    readings = within_depth(readings, limits.depth_min, limits.depth_max, drops, progress)
+    readings = plausible(readings, limits.units, limits.highest, drops, progress)
+    progress.step(0.5)
+    readings = screened(readings, limits.rules, drops, progress)
+    return within_period(readings, limits.period, drops, progress)
 
 
 def _check_positions(table: Table, progress: Progress) -> None:
@@ -174,13 +169,7 @@ def _check_positions(table: Table, progress: Progress) -> None:
 
 def _tell_result(table: Table, progress: Progress) -> None:
     days = table.dates("date")
-    stations = set(zip(table.text("network"), table.text("station")))
-    names = {name for _, name in stations}
-    if len(names) < len(stations):
-        progress.warn(
-            f"{len(stations) - len(names)} stations of different networks share a name: give each "
-            "its own before splitting."
-        )
+    stations = set(table.text("station"))
     progress.info(
         f"{len(table)} station-days of {len(stations)} stations, {days.min()} to {days.max()}."
     )

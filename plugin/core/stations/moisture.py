@@ -12,6 +12,24 @@ MISSING_CODES = (-9999.0, -999.0, -99.0, -32768.0)
 """Values of a reading that data loggers and archives write for missing."""
 
 
+_INCH = 0.0254
+
+
+def depth_of_inches(inches: float) -> float:
+    """Return a depth in metres, to the centimetre: 2 inches are 0.05 m.
+
+    So do ISMN's records and those who use 2-inch sensors as 5 cm; finer than a centimetre no
+    sensor is installed.
+    """
+    return round(inches * _INCH, 2)
+
+
+def metric_depth(depth: float) -> float:
+    """Return a depth in metres, to the centimetre where it is a whole number of inches."""
+    inches = round(depth / _INCH)
+    return depth_of_inches(inches) if abs(depth - inches * _INCH) < 1e-5 else depth
+
+
 def looks_like_percent(values: np.ndarray) -> bool:
     """Whether most readings lie above 1, which no volumetric moisture in m³ m⁻³ does."""
     known = values[np.isfinite(values)]

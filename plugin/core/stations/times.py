@@ -1,11 +1,11 @@
-"""Days in UTC from the dates and times that loggers write, and seasons."""
+"""Moments in UTC from the dates and times that loggers write, and the days that are wanted."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,6 +53,53 @@ class Season:
         return (number >= first) | (number <= last)
 
 
+@dataclass(frozen=True)
+class Period:
+    """The days that are wanted; None = no limit.
+
+    Parameters
+    ----------
+    start, end : date, optional
+        First and last day.
+    season : Season, optional
+    text : str
+        The season as it was written, for messages.
+    """
+
+    start: date | None = None
+    end: date | None = None
+    season: Season | None = None
+    text: str = ""
+
+    def holds(self, days: np.ndarray) -> np.ndarray:
+        """Return the mask (n,) of the days in the period."""
+        inside = np.ones(len(days), dtype=bool)
+        if self.start:
+            inside &= days >= np.datetime64(self.start, "D")
+        if self.end:
+            inside &= days <= np.datetime64(self.end, "D")
+        if self.season:
+            inside &= self.season.holds(days)
+        return inside
+
+    def __str__(self) -> str:
+        limits = {"START": self.start, "END": self.end, "SEASON": self.text}
+        return ", ".join(f"{name} {value}" for name, value in limits.items() if value)
+
+
+def read_period(start: date | None, end: date | None, season: str) -> Period:
+    """Return the period of a first and a last day and of a season such as ``03-01/10-01``.
+
+    Raises
+    ------
+    InputError
+        When the first day is after the last, or the text is no season.
+    """
+    if start and end and start > end:
+        raise InputError(f"START {start} is after END {end}.")
+    return Period(start, end, parse_season(season), season.strip())
+
+
 def parse_season(text: str) -> Season | None:
     """Return the season of a text such as ``03-01/10-01``; None for an empty text.
 
@@ -94,15 +141,15 @@ def read_timezone(name: str) -> tzinfo:
         ) from error
 
 
-def parse_days(
+def parse_times(
     texts: Sequence[str], lines: np.ndarray, column: str, file: str, zone: tzinfo
 ) -> np.ndarray:
-    """Return the UTC day of each text, datetime64[D] (n,), NaT for missing.
+    """Return the moment of each text in UTC, datetime64[s] (n,), NaT for missing.
 
     A time without offset is local time of `zone`, the earlier one where clocks are put back; a
-    date without time is taken as the day it names. Read are ISO 8601, digits only, and day and
-    month before the year: day first with points, else the order that all dates of the column
-    allow.
+    date without time is midnight of the day it names. Read are ISO 8601, digits only, and day
+    and month before the year: day first with points, else the order that all dates of the
+    column allow.
 
     Raises
     ------
@@ -116,14 +163,20 @@ def parse_days(
             raise _no_date(text, int(line), column, file)
     found = [match for match in matches.values() if match is not None]
     month_first = _month_first([m for m in found if m.re is _YEAR_LAST], column, file)
-    days: dict[str, np.datetime64] = {}
+    moments: dict[str, np.datetime64] = {}
     for text, match in matches.items():
         try:
-            days[text] = _day(match, month_first, zone)
+            moments[text] = _moment(match, month_first, zone)
         except (ValueError, OverflowError) as error:
             line = next(line for line, other in zip(lines, texts) if other == text)
             raise _no_date(text, int(line), column, file) from error
-    return np.array([days[text] for text in texts], dtype="datetime64[D]")
+    return np.array([moments[text] for text in texts], dtype="datetime64[s]")
+
+
+def has_local_clock(text: str) -> bool:
+    """Whether a text holds a time of day without an offset from UTC."""
+    match = _match(text)
+    return match is not None and match["hour"] is not None and not match["offset"]
 
 
 def looks_like_date(text: str) -> bool:
@@ -163,9 +216,9 @@ def _month_first(matches: Sequence[re.Match[str]], column: str, file: str) -> bo
     return month_first
 
 
-def _day(match: re.Match[str] | None, month_first: bool, zone: tzinfo) -> np.datetime64:
+def _moment(match: re.Match[str] | None, month_first: bool, zone: tzinfo) -> np.datetime64:
     if match is None:
-        return np.datetime64("NaT", "D")
+        return np.datetime64("NaT", "s")
     a, b, c = int(match["a"]), int(match["b"]), int(match["c"])
     if match.re is not _YEAR_LAST:
         moment = datetime(a, b, c)
@@ -174,7 +227,7 @@ def _day(match: re.Match[str] | None, month_first: bool, zone: tzinfo) -> np.dat
     else:
         moment = datetime(c, b, a)
     if match["hour"] is None:
-        return np.datetime64(moment.date(), "D")
+        return np.datetime64(moment, "s")
     moment += _clock(match)
     offset = match["offset"]
     if offset and offset[0] in "+-":
@@ -182,7 +235,7 @@ def _day(match: re.Match[str] | None, month_first: bool, zone: tzinfo) -> np.dat
         moment -= timedelta(minutes=minutes if offset[0] == "+" else -minutes)
     elif not offset and zone is not timezone.utc:
         moment = moment.replace(tzinfo=zone).astimezone(timezone.utc)
-    return np.datetime64(moment.date(), "D")
+    return np.datetime64(moment.replace(tzinfo=None), "s")
 
 
 def _clock(match: re.Match[str]) -> timedelta:
