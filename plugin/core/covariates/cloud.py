@@ -131,8 +131,9 @@ BRDF_QUALITY = MaskKind(
 )
 KINDS = (SCL, QA_PIXEL, MODIS_STATE, FMASK, QA60, MODLAND_QA, BRDF_QUALITY)
 """Sources: ESA, Sentinel-2 Products Specification (SCL, QA60); USGS LSDS-1619, Landsat 8–9
-Collection 2 Level 2 Science Product Guide, table 6-3; MODIS Surface Reflectance User's Guide,
-Collection 6, tables 10 and 13; HLS Product User Guide v2.0, table 9; Schaaf, MCD43 User Guide."""
+Collection 2 Level 2 Science Product Guide (QA_PIXEL); MODIS Surface Reflectance User's Guide,
+Collection 6 (state and quality flags); HLS Product User Guide v2.0 (Fmask); MCD43 User Guide,
+Collection 6.1."""
 
 
 @dataclass(frozen=True)

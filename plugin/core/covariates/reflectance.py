@@ -64,7 +64,7 @@ def choose_sensor(bands: Sequence[ProductBand], request: SceneRequest) -> Sensor
     if request.sensor != "auto":
         sensor = sensor_named(request.sensor)
     else:
-        sensor = detect_sensor(names)
+        sensor = detect_sensor(names, [band.names[-1] for band in bands])
     if not request.bands:
         refuse_other_products(sensor, names)
     return sensor

@@ -146,8 +146,8 @@ def sensor_named(name: str) -> Sensor:
     return _BY_NAME[name]
 
 
-def detect_sensor(names: Sequence[str]) -> Sensor:
-    """Tell the sensor from band and file names.
+def detect_sensor(names: Sequence[str], bands: Sequence[str] = ()) -> Sensor:
+    """Tell the sensor from names of bands and files; `bands` are those a message lists.
 
     Bands that Sentinel-2 and Landsat share (B2 … B7) tell nothing; B8 without B5 is Sentinel-2.
 
@@ -170,7 +170,7 @@ def detect_sensor(names: Sequence[str]) -> Sensor:
             "Run each sensor by itself, or choose SENSOR if the names mislead.",
         )
     raise InputError(
-        f"The bands {shown(names)} do not tell the sensor.",
+        f"The bands {shown(bands or names)} do not tell the sensor.",
         f"Choose SENSOR ({', '.join(SENSORS)}); bands with other names are mapped by BANDS, "
         "for example red=B4;nir=B8.",
     )
