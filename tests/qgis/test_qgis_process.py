@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 
 Run = Callable[..., subprocess.CompletedProcess]
 
@@ -120,6 +122,35 @@ def test_extent_without_a_system_is_refused(qgis_process: Run, chain: Any, tmp_p
     )
     assert result.returncode != 0
     assert "EXTENT has no coordinate system." in result.stdout + result.stderr
+
+
+def test_terrain_of_a_real_dem_is_that_of_saga(
+    qgis_process: Run, shared_data: Path, tmp_path: Path
+) -> None:
+    """Slope to 1e-4 degree, profile and plan curvature to 1e-6 with their signs, at every cell."""
+    saga = shared_data / "rasters" / "terrain_saga_ecuador_10m.tif"
+    output = tmp_path / "terrain.tif"
+    result = qgis_process(
+        "run",
+        "soilmoisture:terraincovariates",
+        f"--INPUT={saga}",
+        "--BAND=4",
+        "--PARAMETERS=slope,profile_curvature,plan_curvature",
+        f"--OUTPUT={output}",
+    )
+    assert result.returncode == 0, result.stderr
+    with rasterio.open(saga) as source:
+        names = {"slope": "slope", "profile_curvature": "cprof", "plan_curvature": "cplan"}
+        bands = [source.descriptions.index(name) + 1 for name in names.values()]
+        expected = source.read(bands).astype(float)
+    with rasterio.open(output) as source:
+        assert list(source.descriptions) == list(names)
+        found = source.read(masked=True).astype(float).filled(np.nan)
+    common = np.isfinite(found).all(axis=0) & np.isfinite(expected).all(axis=0)
+    assert common.sum() > 156_000
+    difference = np.abs(found - expected)[:, common].max(axis=1)
+    assert (difference < (1e-4, 1e-6, 1e-6)).all(), difference
+    assert (np.sign(found[1:]) == np.sign(expected[1:]))[:, common].all()
 
 
 def test_wrong_input_fails_with_its_message(qgis_process: Run, chain: Any, tmp_path: Path) -> None:
