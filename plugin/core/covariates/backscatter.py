@@ -126,7 +126,8 @@ def _write_all(
     progress: Progress,
 ) -> list[str]:
     """Write all passes; return the names of the rasters that hold anything."""
-    windows = block_windows(maker.grid, [band for one in passes for band in one.bands])
+    members = [band for one in passes for band in one.bands]
+    windows = block_windows(maker.grid, members, threads if len(passes) < threads else 1)
     total = len(passes) * len(windows)
 
     def work(job: tuple[Pass, Window], stop: threading.Event) -> np.ndarray:

@@ -21,13 +21,14 @@ from .backscatter_cells import (
     CellMeans,
     Cover,
     SourceSums,
+    axes,
     power_within,
     smooth_cells,
     to_decibels,
 )
 from .backscatter_images import ImageBand, Pass
 
-PORTION = 1_000_000  # source cells of a band read at a time
+PORTION = 250_000  # source cells of a band read at a time: they stay in the processor's cache
 _POLL_SECONDS = 0.1
 _REACH = 1  # of the Gaussian, in cells
 
@@ -162,22 +163,34 @@ class BlockMaker:
         place = wide.overlap(touched) if touched else None
         if place is None:
             return
-        cover = Cover.of(source, self.grid, place)
+        path = bands[0].path
+        with RasterReader(path, progress=self.marks.listener(path), count_all=False) as reader:
+            for strip in _strips(source, self.grid, place):
+                sums = self._sum_up(bands, reader, strip, stop)
+                for band, total in zip(bands, sums):
+                    means[band.role].add(total, strip.shifted(-wide.col, -wide.row))
+
+    def _sum_up(
+        self,
+        bands: list[ImageBand],
+        reader: RasterReader,
+        place: Window,
+        stop: threading.Event,
+    ) -> list[SourceSums]:
+        """Sum bands of a file up over a window of the grid, portion by portion."""
+        cover = Cover.of(bands[0].grid, self.grid, place)
         sums = [SourceSums(cover) for _ in bands]
         rows, cols = cover.rows.source, cover.cols.source
         width = cols.stop - cols.start
-        step = max(1, PORTION // width)
-        path = bands[0].path
-        with RasterReader(path, progress=self.marks.listener(path), count_all=False) as reader:
-            for row in range(rows.start, rows.stop, step):
-                if stop.is_set():
-                    raise Cancelled
-                portion = Window(cols.start, row, width, min(step, rows.stop - row))
-                values = reader.read([band.band for band in bands], portion)
-                for band, own, total in zip(bands, values, sums):
-                    total.add(*self._valid(band, own), row)
-        for band, total in zip(bands, sums):
-            means[band.role].add(total, place.shifted(-wide.col, -wide.row))
+        step = max(1, 2 * PORTION // width)
+        for row in range(rows.start, rows.stop, step):
+            if stop.is_set():
+                raise Cancelled
+            portion = Window(cols.start, row, width, min(step, rows.stop - row))
+            values = reader.read([band.band for band in bands], portion)
+            for band, own, total in zip(bands, values, sums):
+                total.add(*self._valid(band, own), row)
+        return sums
 
     def _valid(self, band: ImageBand, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return power, or angles in degrees, 0 where missing, and what is there."""
@@ -188,6 +201,17 @@ class BlockMaker:
         np.copyto(values, 0.0, where=~valid)
         factor = self.factors[band.path, band.band]
         return (values if factor == 1.0 else values * factor), valid
+
+
+def _strips(source: Grid, target: Grid, place: Window) -> list[Window]:
+    """Cut a window into rows of cells that take a portion of the source each."""
+    (across, _), (down, _) = axes(source, target)
+    rows = max(1, int(PORTION / (place.width * across * down)))
+    stop = place.row + place.height
+    return [
+        Window(place.col, row, place.width, min(rows, stop - row))
+        for row in range(place.row, stop, rows)
+    ]
 
 
 def work_in_order(

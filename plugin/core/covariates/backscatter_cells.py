@@ -66,18 +66,18 @@ class Spans:
         """
         if not along_rows:
             values, totals = values.T, totals.T
-        stop = start + len(values)
         for k, weights in enumerate(self.weights):
-            numbers = self.first + k
-            here = (numbers >= start) & (numbers < stop) & (weights > 0)
-            if not here.any():
+            numbers = self.first + k - start
+            # first cells ascend, so those at hand are neighbours
+            here = slice(*np.searchsorted(numbers, (0, len(values))))
+            if here.start == here.stop:
                 continue
-            if self.step and here.all():
-                begin = int(numbers[0]) - start
-                totals += values[begin : begin + self.step * len(numbers) : self.step]
+            if self.step:
+                begin = int(numbers[here.start])
+                stop = begin + self.step * (here.stop - here.start)
+                totals[here] += values[begin : stop : self.step]
             else:
-                part = values[numbers[here] - start] * weights[here][:, None]
-                totals[here] += part
+                totals[here] += values[numbers[here]] * weights[here, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +150,14 @@ class SourceSums:
         cols = cover.cols.source
         shape = (len(cover.rows.first), cols.stop - cols.start)
         self._totals = np.zeros(shape)
-        self._weights = np.zeros(shape)
+        counted = 0 < cover.rows.step <= np.iinfo(np.uint16).max
+        self._weights = np.zeros(shape, dtype=np.uint16 if counted else np.float64)
 
     def add(self, values: np.ndarray, valid: np.ndarray, first_row: int) -> None:
         """Take in whole source rows from `first_row` on; `values` are 0 where not `valid`."""
         rows = self._cover.rows
         rows.add(values, first_row, self._totals, along_rows=True)
-        rows.add(valid, first_row, self._weights, along_rows=True)
+        rows.add(valid.view(np.uint8), first_row, self._weights, along_rows=True)
 
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
         """Return value × area and area with values, in shares of a target cell."""

@@ -12,9 +12,9 @@ from .backscatter_images import ImageBand
 
 _LARGEST_DEGREES = 1.0
 _METRES_IN_DEGREE = 111_320.0
-_TILE = 256
-_SIDE = 4096  # source cells along a side of a block
-_MOST_CELLS = 2**20  # target cells of a block
+_WIDE, _HIGH = 8192, 3000  # source cells of a block: GDAL's cache holds the tiles of a row
+_MOST_CELLS = 2**19  # target cells of a block
+_MOST_WIDE = 1024
 
 
 def common_grid(bands: Sequence[ImageBand], resolution: float) -> Grid:
@@ -46,25 +46,34 @@ def cut_grid(grid: Grid, extent: Extent, crs: str) -> Grid:
     return grid.cut(transform_extent(crs, grid.crs, extent) if crs else extent)
 
 
-def block_windows(grid: Grid, bands: Sequence[ImageBand]) -> list[Window]:
+def block_windows(grid: Grid, bands: Sequence[ImageBand], parts: int = 1) -> list[Window]:
     """Cut a grid into blocks that are read at a good pace.
 
-    A block takes some thousands of source cells along a side, whole tiles of the output where
-    that is possible, and whole rows where the images are stored so.
+    A block takes some thousands of source cells along a side, and whole rows where the images
+    are stored so.
+
+    Parameters
+    ----------
+    parts : int
+        The number of rows of blocks is a multiple of this.
     """
-    ratio = min(min(axes(band.grid, grid)[axis][0] for axis in (0, 1)) for band in bands)
-    side = max(1, round(_SIDE / ratio))
-    if side >= _TILE:
-        side = min(side // _TILE * _TILE, 4 * _TILE)
-    width = height = side
+    ratio = min(min(axis[0] for axis in axes(band.grid, grid)) for band in bands)
     if any(band.striped for band in bands):
         width = grid.width
-        height = max(1, min(side, _MOST_CELLS // width))
+    else:
+        width = min(_even_part(grid.width, _WIDE / ratio), _MOST_WIDE)
+    height = min(_even_part(grid.height, _HIGH / ratio, parts), max(1, _MOST_CELLS // width))
     return [
         Window(col, row, min(width, grid.width - col), min(height, grid.height - row))
         for row in range(0, grid.height, height)
         for col in range(0, grid.width, width)
     ]
+
+
+def _even_part(total: int, most: float, multiple: int = 1) -> int:
+    """Return the size of parts of about equal size, none larger than `most` (but 1)."""
+    count = math.ceil(total / most / multiple) * multiple
+    return max(1, math.ceil(total / count))
 
 
 def _check_resolution(bands: Sequence[ImageBand], resolution: float) -> None:
