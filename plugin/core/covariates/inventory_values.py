@@ -15,8 +15,8 @@ _WHOLE_CELLS = 2**20  # rasters of up to so many cells are read whole
 _LATTICE = 8  # else so many windows a side
 _WINDOW = 64
 _TILE = 256  # what reading a small window costs: a tile of the file
-_FEWEST_MARKS = 5  # equal values beside the others that look like a mark
-_FAR = 5.0  # how far a mark lies from the others, in their spans
+_FEWEST_MARKS = 3  # equal values beside the others that look like a mark
+_FAR, _FAR_WHOLE = 0.5, 3.0  # how far a mark lies from the others, in their spans
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,19 @@ def _summary(values: np.ndarray) -> BandValues:
 
 
 def _mark(known: np.ndarray, low: float, high: float) -> tuple[float, int] | None:
-    """Return the smallest or largest value where it stands far apart from the rest."""
+    """Return the smallest or largest value where it stands far apart from the rest.
+
+    A whole number that comes several times: among values with decimals, at least half their span
+    away; among whole numbers, where classes and counts leave holes as well, several spans.
+    """
     for end in (low, high):
         same = known == end
         count = int(same.sum())
-        if end != round(end) or count < _FEWEST_MARKS or count == known.size:
+        if end != round(end) or count < _FEWEST_MARKS or known.size - count < _FEWEST_MARKS:
             continue
         others = known[~same]
+        decimals = float(np.mean(others != np.round(others))) > 0.5
         gap = float(np.abs(others - end).min())
-        span = float(np.ptp(others))
-        if others.size > 1 and gap > _FAR * max(span, np.abs(others).max() / 100, 1e-12):
+        if gap > (_FAR if decimals else _FAR_WHOLE) * max(float(np.ptp(others)), 1e-12):
             return end, count
     return None
