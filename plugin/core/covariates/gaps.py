@@ -326,7 +326,12 @@ def _open_day(
 ) -> tuple[RasterWriter, RasterWriter]:
     one = job.series
     values = RasterWriter(
-        job.path(day), one.grid, [one.name], day=day, units=[one.units] if one.units else None
+        job.path(day),
+        one.grid,
+        [one.name],
+        day=day,
+        units=[one.units] if one.units else None,
+        threads=threads,
     )
     flags = RasterWriter(
         job.flag_path(day),
@@ -335,6 +340,7 @@ def _open_day(
         dtype="uint8",
         day=day,
         style=paletted_style(FLAGS),
+        threads=threads,
     )
     return stack.enter_context(values), stack.enter_context(flags)
 

@@ -9,11 +9,10 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Callable, Iterator, Sequence, TypeVar
+from typing import Iterator, Sequence
 
 import numpy as np
 
@@ -35,13 +34,10 @@ from .table import RasterInput
 SEPARATE, POOLED = "separate", "pooled"
 OPEN_FILES = 64
 _NAMED = 3  # rasters named in one warning
-_POLL_SECONDS = 0.1
 _DIRECTION = re.compile(
     r"(?:^|[_\-. ])(?:(?P<asc>asc(?:ending)?)|desc(?:ending)?)(?=[_\-. ]|$)", re.IGNORECASE
 )
 _SIDECARS = (".aux.xml", ".ovr", ".msk")
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -315,53 +311,6 @@ class _Reader(RasterReader):
     def close(self) -> dict[int, dict[float, int]]:
         self._dataset.close()
         return self._marks
-
-
-def run_threads(
-    work: Callable[[Item, Progress], None],
-    items: Sequence[Item],
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> None:
-    """Do the work of each item in the threads of a pool.
-
-    The calling thread reports progress and asks for cancel. After an error or a cancel the
-    threads are told to stop and waited for.
-    """
-    stop = threading.Event()
-    fractions = [0.0] * len(items)
-    futures = [
-        pool.submit(work, item, _Share(fractions, place, stop)) for place, item in enumerate(items)
-    ]
-    try:
-        pending = set(futures)
-        while pending:
-            done, pending = wait(pending, timeout=_POLL_SECONDS)
-            for future in done:
-                future.result()
-            progress.step(sum(fractions) / max(1, len(items)))
-    except BaseException:
-        stop.set()
-        for future in futures:
-            future.cancel()
-        wait(futures)
-        raise
-
-
-class _Share(Progress):
-    """The progress of one item: what a thread says is passed on by the one that waits."""
-
-    def __init__(self, fractions: list[float], place: int, stop: threading.Event) -> None:
-        self._fractions = fractions
-        self._place = place
-        self._stop = stop
-
-    @property
-    def cancelled(self) -> bool:
-        return self._stop.is_set()
-
-    def report(self, fraction: float) -> None:
-        self._fractions[self._place] = fraction
 
 
 @contextlib.contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +13,7 @@ from ..errors import InputError
 from ..progress import Progress
 from ..rasters.cache import bounded_cache
 from ..rasters.grids import Window
+from ..rasters.workers import compute_in_order
 from ..rasters.writing import RasterWriter
 from .rows import listed
 from .series import (
@@ -28,7 +27,6 @@ from .series import (
     common_grid,
     describe_rasters,
     repeated_days,
-    run_threads,
 )
 from .table import RasterInput
 
@@ -127,6 +125,16 @@ class _Step:
     new_date: tuple[bool, ...]
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A part of a raster, where its values go, and the share of the work done with it."""
+
+    step: _Step
+    window: Window
+    running: list[RunningStatistics]
+    fraction: float
+
+
 def temporal_statistics(
     inputs: Sequence[RasterInput],
     statistics: Sequence[str],
@@ -159,7 +167,7 @@ def temporal_statistics(
         Whether ascending and descending images, told apart by ``asc`` and ``desc`` in the file
         name, give bands of their own (``VV_asc_min``, ``VV_desc_min``) where there are both.
     threads : int
-        How many parts of a block are read at a time.
+        How many parts of rasters are read at a time.
     progress : Progress, optional
 
     Returns
@@ -185,17 +193,13 @@ def temporal_statistics(
     units = [one.units for one in series for _ in statistics]
     filled = 0
     blocks = blocks_of(grid, _CELLS // len(series))
-    writer = RasterWriter(output, grid, names, units=units)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(bounded_cache())
-        stack.enter_context(writer)
-        reader = stack.enter_context(SeriesReader(progress, threads))
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
+    writer = RasterWriter(output, grid, names, units=units, threads=threads)
+    with bounded_cache(), writer, SeriesReader(progress, threads) as reader:
         for done, block in enumerate(blocks):
             part = progress.part(
                 0.02 + 0.98 * done / len(blocks), 0.02 + 0.98 * (done + 1) / len(blocks)
             )
-            for window, running in _statistics_of(series, block, reader, pool, threads, part):
+            for window, running in _statistics_of(series, block, reader, threads, part):
                 values = np.stack(
                     [one.result(name, minimum_dates) for one in running for name in statistics]
                 )
@@ -210,31 +214,29 @@ def temporal_statistics(
 
 
 def _statistics_of(
-    series: Sequence[Series],
-    block: Window,
-    reader: SeriesReader,
-    pool: ThreadPoolExecutor,
-    threads: int,
-    progress: Progress,
+    series: Sequence[Series], block: Window, reader: SeriesReader, threads: int, progress: Progress
 ) -> list[tuple[Window, list[RunningStatistics]]]:
-    """Read every raster once within a block, the parts of the block side by side."""
+    """Read every raster once within a block, in threads; its values are added in their order."""
     parts = [
         (window, [RunningStatistics((window.height, window.width)) for _ in series])
         for window in _parts(block)
     ]
     steps = _steps(series)
+    reads = [
+        _Read(step, window, running, (done + (place + 1) / len(parts)) / len(steps))
+        for done, step in enumerate(steps)
+        for place, (window, running) in enumerate(parts)
+    ]
 
-    def work(own: Sequence[tuple[Window, list[RunningStatistics]]], share: Progress) -> None:
-        for done, step in enumerate(steps):
-            share.report(done / len(steps))
-            for window, running in own:
-                share.check()
-                values = reader.read(step.path, step.bands, window)
-                for position, new_date, band in zip(step.series, step.new_date, values):
-                    running[position].add(band, new_date=new_date)
+    def read(item: _Read) -> np.ndarray:
+        return reader.read(item.step.path, item.step.bands, item.window)
 
-    shares = [parts[first::threads] for first in range(min(threads, len(parts)))]
-    run_threads(work, shares, pool, progress)
+    def add(item: _Read, values: np.ndarray) -> None:
+        for position, new_date, band in zip(item.step.series, item.step.new_date, values):
+            item.running[position].add(band, new_date=new_date)
+        progress.step(item.fraction)
+
+    compute_in_order(read, reads, add, threads, progress)
     return parts
 
 
