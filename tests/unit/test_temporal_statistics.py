@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from datetime import date, timedelta
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -168,3 +171,225 @@ def test_real_series_of_a_year(tmp_path, shared_data):
     found, _ = read(tmp_path / "t.tif")
     np.testing.assert_allclose(found[0], stack.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(found[1], stack.std(axis=0), rtol=1e-6)
+
+
+@given(
+    st.lists(st.floats(-40, 0, width=32), min_size=1, max_size=30),
+    st.sampled_from([0.0, 1e6, -1e9]),
+)
+def test_a_large_offset_costs_no_digits(values, offset):
+    """Against exact fractions: the deviation keeps its digits on top of any level."""
+    values = [value + offset for value in values]
+    running = RunningStatistics((1, 1))
+    for value in values:
+        running.add(np.array([[value]]))
+    exact = [Fraction(value) for value in values]
+    mean = sum(exact) / len(exact)
+    variance = sum((value - mean) ** 2 for value in exact) / len(exact)
+    assert running.result("mean", 1)[0, 0] == pytest.approx(float(mean), rel=1e-14)
+    assert running.result("sd", 1)[0, 0] == pytest.approx(float(variance) ** 0.5, rel=1e-7)
+
+
+def orbits(folder):
+    """Three ascending and three descending days, 2 dB apart, and one of unknown direction."""
+    inputs = []
+    for i in range(3):
+        for level, direction in ((-10.0, "asc"), (-12.0, "desc")):
+            day = date(2021, 4, 1) + timedelta(days=6 * i + (direction == "desc"))
+            path = folder / f"s1_{direction}_{day:%Y%m%d}.tif"
+            inputs.append(write(path, np.full((2, 2, 2), level + i), ("VV", "VH")))
+    return inputs
+
+
+def test_directions_have_bands_of_their_own(tmp_path):
+    progress = RecordingProgress()
+    names = temporal_statistics(
+        orbits(tmp_path), ["mean", "sd"], tmp_path / "t.tif", minimum_dates=3, progress=progress
+    )
+    assert names == tuple(
+        f"{band}_{direction}_{s}"
+        for band in ("VV", "VH")
+        for direction in ("asc", "desc")
+        for s in ("mean", "sd")
+    )
+    found, _ = read(tmp_path / "t.tif")
+    np.testing.assert_allclose(found[[0, 2], 0, 0], [-9, -11])
+    np.testing.assert_allclose(found[[1, 3], 0, 0], np.std([0, 1, 2]), rtol=1e-6)
+    assert progress.warnings == []
+    assert "VV_asc: 3 rasters on 3 dates." in progress.messages
+
+
+def test_one_direction_keeps_the_names(tmp_path):
+    names = temporal_statistics(orbits(tmp_path)[::2], ["min"], tmp_path / "t.tif")
+    assert names == ("VV_min", "VH_min")
+
+
+def test_directions_can_be_pooled_with_a_warning(tmp_path):
+    progress = RecordingProgress()
+    names = temporal_statistics(
+        orbits(tmp_path),
+        ["mean"],
+        tmp_path / "t.tif",
+        minimum_dates=6,
+        directions="pooled",
+        progress=progress,
+    )
+    assert names == ("VV_mean", "VH_mean")
+    np.testing.assert_allclose(read(tmp_path / "t.tif")[0], -10)
+    assert any("are mixed in VH, VV" in text for text in progress.warnings)
+
+
+@pytest.mark.parametrize(
+    ("bands", "names"), [(["VV"], ("VV_max",)), (["V?"], ("VV_max", "VH_max"))]
+)
+def test_bands_can_be_chosen(tmp_path, bands, names):
+    inputs = [
+        write(tmp_path / f"s1_2021040{n}.tif", np.full((3, 2, 2), n), ("VV", "VH", "angle"))
+        for n in (1, 2)
+    ]
+    found = temporal_statistics(inputs, ["max"], tmp_path / "t.tif", minimum_dates=2, bands=bands)
+    assert found == names
+    np.testing.assert_allclose(read(tmp_path / "t.tif")[0], 2)
+
+
+def test_band_that_is_nowhere_is_named(tmp_path, series):
+    with pytest.raises(InputError, match=r"No band is named 'HH'\. There are VV, VH"):
+        temporal_statistics(series[0], ALL, tmp_path / "t.tif", bands=["HH"])
+
+
+def test_bands_in_another_order_are_matched_by_name(tmp_path):
+    inputs = [
+        write(tmp_path / "s1_20210401.tif", np.stack([np.full((2, 2), v) for v in (1, 10)])),
+        write(
+            tmp_path / "s1_20210402.tif",
+            np.stack([np.full((2, 2), v) for v in (20, 2)]),
+            ("VH", "VV"),
+        ),
+    ]
+    temporal_statistics(inputs, ["max"], tmp_path / "t.tif", minimum_dates=2)
+    found, names = read(tmp_path / "t.tif")
+    assert dict(zip(names, found[:, 0, 0])) == {"VV_max": 2, "VH_max": 20}
+
+
+def test_other_band_names_are_told(tmp_path):
+    inputs = [
+        write(tmp_path / f"s1_2021040{n}.tif", np.ones((2, 2, 2)), ("VV", name))
+        for n, name in enumerate(["VH", "VH", "Sigma0_VH"], start=1)
+    ]
+    progress = RecordingProgress()
+    temporal_statistics(inputs, ["max"], tmp_path / "t.tif", minimum_dates=1, progress=progress)
+    assert any(
+        "1 rasters have no band 'VH', which others like them have: s1_20210403.tif" in text
+        for text in progress.warnings
+    )
+
+
+@pytest.mark.parametrize("change", ["shifted", "system"])
+def test_shifted_grids_and_other_systems_are_named(tmp_path, series, change):
+    odd = write(tmp_path / "s1_20211001.tif", np.ones((2, *SHAPE)))
+    with rasterio.open(odd.path, "r+") as dataset:
+        if change == "shifted":
+            dataset.transform = Affine(10, 0, 500005, 0, -10, 5535000)
+        else:
+            dataset.crs = "EPSG:32633"
+    with pytest.raises(RasterError, match=r"'s1_20211001.tif' has 31 × 23 .*'Align to grid'"):
+        temporal_statistics([*series[0], odd], ALL, tmp_path / "t.tif")
+    assert not (tmp_path / "t.tif").exists()
+
+
+def test_several_rasters_of_a_day_are_told(tmp_path):
+    inputs = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        inputs.append(write(tmp_path / folder / "s1_20210401.tif", np.ones((1, 2, 2)), ("VV",)))
+    progress = RecordingProgress()
+    temporal_statistics(inputs, ["max"], tmp_path / "t.tif", minimum_dates=1, progress=progress)
+    (told,) = progress.warnings
+    assert "2021-04-01: s1_20210401.tif and s1_20210401.tif" in told
+
+
+def test_gaps_of_a_day_are_joined_cell_by_cell(tmp_path):
+    """Two tiles of a day that overlap in one cell: a date each, three values in two dates."""
+    tiles = [[1.0, 2.0, np.nan], [np.nan, 4.0, 5.0]]
+    inputs = []
+    for folder, values in zip("ab", tiles):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "s1_20210401.tif"
+        inputs.append(write(path, np.array([[values]]), ("VV",)))
+    inputs.append(write(tmp_path / "s1_20210405.tif", np.array([[[7.0, 9.0, np.nan]]]), ("VV",)))
+    temporal_statistics(inputs, ["mean"], tmp_path / "t.tif", minimum_dates=2)
+    np.testing.assert_allclose(read(tmp_path / "t.tif")[0], [[[4.0, 5.0, np.nan]]])
+
+
+def test_rasters_with_unreadable_dates_are_told(tmp_path):
+    inputs = [
+        write(tmp_path / name, np.ones((1, 2, 2)), ("VV",))
+        for name in ("s1_20211341.tif", "s1_20210401.tif")
+    ]
+    progress = RecordingProgress()
+    temporal_statistics(inputs, ["max"], tmp_path / "t.tif", minimum_dates=2, progress=progress)
+    assert any(
+        text.startswith("Rasters without a date that can be read") and "s1_20211341.tif" in text
+        for text in progress.warnings
+    )
+
+
+def test_units_are_kept(tmp_path):
+    inputs = [write(tmp_path / f"s1_2021040{n}.tif", np.ones((2, 2, 2))) for n in (1, 2)]
+    for item in inputs:
+        with rasterio.open(item.path, "r+") as dataset:
+            dataset.units = ("dB", "dB")
+    temporal_statistics(inputs, ["min", "sd"], tmp_path / "t.tif")
+    with rasterio.open(tmp_path / "t.tif") as dataset:
+        assert dataset.units == ("dB",) * 4
+
+
+def test_undeclared_marks_are_counted_once_however_blocks_are_read(tmp_path, monkeypatch):
+    values = np.ones((1, 20, 20))
+    values[0, :, 0] = -9999
+    inputs = []
+    for n in range(1, 6):
+        path = tmp_path / f"x_2021040{n}.tif"
+        inputs.append(write(path, values, ("x",)))
+        with rasterio.open(path, "r+") as dataset:
+            dataset.nodata = None
+    monkeypatch.setattr(statistics, "blocks_of", lambda grid, cells: grid.windows(6))
+    monkeypatch.setattr(series_module, "OPEN_FILES", 2)
+    progress = RecordingProgress()
+    temporal_statistics(inputs, ["mean"], tmp_path / "t.tif", minimum_dates=1, progress=progress)
+    told = [text for text in progress.warnings if "holds 20 × -9999" in text]
+    assert len(told) == 3
+    assert any(text.startswith("So do 2 more bands") for text in progress.warnings)
+    found, _ = read(tmp_path / "t.tif")
+    assert np.isnan(found[0, :, 0]).all()
+    assert (found[0, :, 1:] == 1).all()
+
+
+def test_threads_give_the_same_bytes(tmp_path, series):
+    written = []
+    for threads in (1, 4):
+        temporal_statistics(series[0], ALL, tmp_path / "t.tif", threads=threads)
+        written.append((tmp_path / "t.tif").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_memory_does_not_grow_with_the_dates(tmp_path):
+    """Arrays held at a time: those of the statistics, not of the series."""
+    peaks = {}
+    for count in (5, 40):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        inputs = [
+            write(
+                folder / f"x_{date(2021, 1, 1) + timedelta(days=n):%Y%m%d}.tif",
+                np.full((1, 300, 300), n),
+                ("x",),
+            )
+            for n in range(count)
+        ]
+        gc.collect()
+        tracemalloc.start()
+        temporal_statistics(inputs, ALL, folder / "t.tif")
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[40] < 1.3 * peaks[5]
