@@ -73,6 +73,7 @@ class TerrainCovariates(SoilMoistureAlgorithm):
             method=self.parameterAsEnumString(parameters, "METHOD", context),
             parameters=self.parameterAsEnumStrings(parameters, "PARAMETERS", context),
             smoothing=self.parameterAsDouble(parameters, "SMOOTHING", context),
+            threads=self.threads(context),
             progress=progress,
         )
         return {"OUTPUT": str(output)}
