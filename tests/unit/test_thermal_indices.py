@@ -228,6 +228,14 @@ def test_units_that_do_not_fit(tmp_path, value, units, message):
         run(day, tmp_path / "out", night=night, units=units)
 
 
+def test_scale_that_only_one_side_needs(tmp_path):
+    day = [write(tmp_path / "a_20210401.tif", {"": 15_000}, dtype="uint16")]
+    night = [write(tmp_path / "b_20210401.tif", {"": 285.0})]
+    message = r"'a_20210401.tif' is in kelvin and 'b_20210401.tif' in degrees Celsius"
+    with pytest.raises(InputError, match=message):
+        run(day, tmp_path / "out", night=night, scale=0.02)
+
+
 def test_impossible_temperatures_are_missing_and_counted(tmp_path):
     day = [write(tmp_path / "a_20210401.tif", {"": np.array([[300, 0, 500, 310.0]])})]
     night = [write(tmp_path / "b_20210401.tif", {"": np.array([[290, 290, 290, 290.0]])})]

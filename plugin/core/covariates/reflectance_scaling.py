@@ -87,7 +87,7 @@ def scene_scaling(
     if reached and max(reached) < _SCALED_TWICE:
         raise RasterError(
             f"The bands of {scene.day} hardly reach {max(reached):.2g}: a scale is applied to what "
-            f"is reflectance already ({next(iter(scalings.values())).describe()}).",
+            f"is reflectance already, as {next(iter(scalings.values())).describe()}.",
             "Set SCALE to 1 and OFFSET to 0.",
         )
     return scalings
@@ -183,7 +183,7 @@ def _check_high(band: ProductBand, values: np.ndarray, scaling: Scaling) -> None
     if middle > _NOT_REFLECTANCE:
         raise RasterError(
             f"{band.label} has values from {values.min():.4g} to {values.max():.4g}, half of them "
-            f"above {middle:.4g} ({scaling.describe()}): a scale factor is missing, as reflectance "
+            f"above {middle:.4g}, as {scaling.describe()}: a scale factor is missing, reflectance "
             "lies between 0 and 1.",
             _CURE,
         )

@@ -22,6 +22,7 @@ from .sensors_grids import BandReader
 from .table import RasterInput
 from .thermal_inputs import (
     UNITS,
+    Temperature,
     ThermalDay,
     albedo_bands,
     albedo_on,
@@ -159,6 +160,8 @@ def thermal_indices(
             (of_night, True, night_band),
         )
     ]
+    if scale:
+        _check_one_unit(sides)
     days = sorted(set(sides[0]) & set(sides[1]))
     _report_partners(set(sides[0]), set(sides[1]), progress)
     chosen = _choose_albedo(days, albedo, albedo_band, tolerance_days, progress)
@@ -225,7 +228,18 @@ def _report_partners(warm: set[date], cold: set[date], progress: Progress) -> No
 
 
 def _period(days: set[date]) -> str:
-    return f"{len(days)} dates, {min(days)} to {max(days)}"
+    return f"{len(days)} dates, {min(days)} to {max(days)}" if len(days) > 1 else str(min(days))
+
+
+def _check_one_unit(sides: Sequence[dict[date, Temperature]]) -> None:
+    """Raise where one scale for all rasters gives kelvin here and degrees Celsius there."""
+    example = {one.unit: one for side in sides for one in side.values()}
+    if len(example) > 1:
+        raise InputError(
+            f"With SCALE {example['kelvin'].band.label} is in kelvin and "
+            f"{example['celsius'].band.label} in degrees Celsius: not all rasters need SCALE.",
+            "Set the scale of those that do (gdal_edit.py -scale) and leave SCALE empty.",
+        )
 
 
 def _check_grids(job: ThermalDay) -> None:

@@ -296,7 +296,7 @@ def _unit(band: ProductBand, scaling: Scaling, units: str) -> str:
         return fitting[0]
     text = (
         f"{band.label} has values from {values.min():.5g} to {values.max():.5g}, half of them "
-        f"above {middle:.5g} ({scaling.describe()})"
+        f"above {middle:.5g}, as {scaling.describe()}"
     )
     if fitting:
         raise RasterError(
