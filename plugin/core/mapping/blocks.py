@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
@@ -26,6 +27,7 @@ FULL_MODEL, FALLBACK_MODEL, FIRST_MISSING = 0, 1, 10
 _LAST_CODE = BYTE_NODATA - 1
 _ROWS_AT_ONCE = 4096  # pixels predicted between two looks at the cancel button
 _POLL_SECONDS = 0.2
+_SQUARE = 8
 
 
 @dataclass
@@ -221,7 +223,8 @@ def predict_block(
         second = flat[[position[name] for name in fallback.names]]
         jobs.append((fallback, second, rest & np.isfinite(second).all(axis=0), FALLBACK_MODEL))
     for used, values, cells, code in jobs:
-        members = np.flatnonzero(cells)
+        order = _tile_order(inside.shape)
+        members = order[cells[order]]
         reason[members] = code
         for start in range(0, members.size, _ROWS_AT_ONCE):
             if stop.is_set():
@@ -245,6 +248,13 @@ def predict_block(
     return Block(bands.reshape(-1, *shape), reason.reshape(shape), tally)
 
 
+@lru_cache(maxsize=8)
+def _tile_order(shape: tuple[int, int]) -> np.ndarray:
+    """Return the cells of a block square by square: neighbours fall into the same leaves."""
+    rows, cols = np.indices(shape) // _SQUARE
+    return np.argsort((rows * shape[1] + cols).reshape(-1), kind="stable")
+
+
 def _count_outside(model: Model, rows: np.ndarray, tally: Tally) -> None:
     """Count the values outside the range that each covariate had in the training rows."""
     low = np.array([c.minimum for c in model.covariates], dtype=np.float32)
@@ -256,9 +266,7 @@ def _count_outside(model: Model, rows: np.ndarray, tally: Tally) -> None:
             tally.outside_range[covariate.name] = known + int(count)
 
 
-def inside_mask(
-    mask: Sequence[dict[str, Any]] | None, grid: Grid, window: Window
-) -> np.ndarray:
+def inside_mask(mask: Sequence[dict[str, Any]] | None, grid: Grid, window: Window) -> np.ndarray:
     """Return which cells of a window are asked for: all without a mask."""
     if mask is None:
         return np.ones((window.height, window.width), dtype=bool)

@@ -7,6 +7,7 @@ kind of missing cell.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -31,12 +32,27 @@ _INTEGERS = ("int", "uint", "bool")
 
 @dataclass(frozen=True)
 class CleanBand:
-    """A band of a file and the elements that take its missing cells out, level by level."""
+    """A band of a file, and what marks its missing cells.
+
+    Attributes
+    ----------
+    path, band, dtype
+        The file, the band's number and type.
+    marks : tuple of float
+        Raw values that mean missing, beside NaN and infinite ones.
+    masked : bool
+        Whether a mask or alpha band tells missing cells.
+    scale, offset : float
+        Value = raw × scale + offset.
+    """
 
     path: Path
     band: int
     dtype: str
-    steps: tuple[str, ...]
+    marks: tuple[float, ...]
+    masked: bool
+    scale: float
+    offset: float
 
 
 def clean_band(
@@ -44,26 +60,33 @@ def clean_band(
 ) -> CleanBand:
     """Find out what marks missing cells in a band, within the cells that will be read."""
     with open_raster(path) as dataset:
-        marks = count_marks(dataset, band, window, progress)
-        warn_of_marks(dataset, band, marks, progress or Progress())
+        found = count_marks(dataset, band, window, progress)
+        warn_of_marks(dataset, band, found, progress or Progress())
+        nodata = nodata_value(dataset, band)
+        marks = sorted(found) if nodata is None else [nodata]
         return CleanBand(
-            path, band, str(dataset.dtypes[band - 1]), tuple(_steps(dataset, band, marks))
+            path,
+            band,
+            str(dataset.dtypes[band - 1]),
+            tuple(mark for mark in marks if not math.isnan(mark)),
+            has_mask(dataset, band),
+            *scale_and_offset(dataset, band),
         )
 
 
-def _steps(dataset: Any, band: int, marks: dict[float, int]) -> list[str]:
-    steps = ["<UseMaskBand>true</UseMaskBand>"] if has_mask(dataset, band) else []
-    nodata = nodata_value(dataset, band)
-    missing = [f"{value:.17g}" for value in ([nodata] if nodata is not None else sorted(marks))]
-    if not str(dataset.dtypes[band - 1]).startswith(_INTEGERS):
+def _steps(band: CleanBand) -> list[str]:
+    """Return the elements that take a band's missing cells out, level by level."""
+    steps = ["<UseMaskBand>true</UseMaskBand>"] if band.masked else []
+    missing = [f"{mark:.17g}" for mark in band.marks]
+    if not band.dtype.startswith(_INTEGERS):
         missing += ["inf", "-inf"]
-    steps += [f"<NODATA>{value}</NODATA>" for value in missing if value != "nan"]
-    scale, offset = scale_and_offset(dataset, band)
-    if (scale, offset) != (1.0, 0.0):
+    steps += [f"<NODATA>{mark}</NODATA>" for mark in missing]
+    if (band.scale, band.offset) != (1.0, 0.0):
         # Never on the first level: there GDAL may compute in single precision.
         steps = steps or [""]
         steps.append(
-            f"<ScaleOffset>{offset:.17g}</ScaleOffset><ScaleRatio>{scale:.17g}</ScaleRatio>"
+            f"<ScaleOffset>{band.offset:.17g}</ScaleOffset>"
+            f"<ScaleRatio>{band.scale:.17g}</ScaleRatio>"
         )
     return steps or [""]
 
@@ -77,10 +100,11 @@ class CleanRaster:
 
     def __init__(self, bands: Sequence[CleanBand], grid: Grid) -> None:
         self._files: list[MemoryFile] = []
-        depth = max(len(band.steps) for band in bands)
+        steps = [_steps(band) for band in bands]
+        depth = max(map(len, steps))
         below = ""
         for level in range(depth):
-            text = _document(bands, grid, level, below)
+            text = _document(bands, steps, grid, level, below)
             self._files.append(MemoryFile(text.encode("utf-8"), ext=".vrt"))
             below = self._files[-1].name
         self.name = below
@@ -95,15 +119,21 @@ class CleanRaster:
             self._files.pop().close()
 
 
-def _document(bands: Sequence[CleanBand], grid: Grid, level: int, below: str) -> str:
+def _document(
+    bands: Sequence[CleanBand],
+    steps: Sequence[Sequence[str]],
+    grid: Grid,
+    level: int,
+    below: str,
+) -> str:
     t = grid.transform
     rows = [
         f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">',
         f"<SRS>{escape(parse_crs(grid.crs).to_wkt())}</SRS>",
         f"<GeoTransform>{t.c!r},{t.a!r},{t.b!r},{t.f!r},{t.d!r},{t.e!r}</GeoTransform>",
     ]
-    for index, band in enumerate(bands, start=1):
-        step = band.steps[level] if level < len(band.steps) else ""
+    for index, (band, own) in enumerate(zip(bands, steps), start=1):
+        step = own[level] if level < len(own) else ""
         file, number = (below, index) if level else (str(band.path), band.band)
         rows.append(
             f'<VRTRasterBand dataType="Float64" band="{index}"><NoDataValue>nan</NoDataValue>'

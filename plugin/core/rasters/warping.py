@@ -21,6 +21,7 @@ from rasterio.vrt import WarpedVRT
 
 from ..errors import InputError, RasterError
 from ..progress import Progress
+from .cells import CellRaster
 from .cleaning import CleanRaster, clean_band
 from .grids import (
     GDAL_ERRORS,
@@ -117,9 +118,7 @@ class CovariateReader:
         float32 array, shape (covariates, rows, columns)
             NaN where missing.
         """
-        values = np.full(
-            (len(self.sources), window.height, window.width), np.nan, dtype=np.float32
-        )
+        values = np.full((len(self.sources), window.height, window.width), np.nan, dtype=np.float32)
         for group in self._groups:
             values[group.positions] = group.read(window)
         return values
@@ -156,7 +155,8 @@ class CovariateReader:
                 source = self.sources[position]
                 path = check_local_path(source.path)
                 bands.append(clean_band(path, source.band, window, progress))
-            raster = CleanRaster(bands, own)
+            same = self.grid.offset_in(own) is not None
+            raster = CellRaster(bands) if same else CleanRaster(bands, own)
             self._groups.append(_Group(raster, own, self.grid, positions, resampling))
 
 
@@ -165,7 +165,7 @@ class _Group:
 
     def __init__(
         self,
-        raster: CleanRaster,
+        raster: CleanRaster | CellRaster,
         source: Grid,
         target: Grid,
         positions: Sequence[int],
@@ -232,7 +232,7 @@ class _Group:
         inside = wanted.overlap(self._source.whole)
         if inside is not None:
             cells = rasterio.windows.Window(inside.col, inside.row, inside.width, inside.height)
-            copy_overlap(_single(self._handle().read(window=cells)), inside, values, wanted)
+            copy_overlap(self._handle().read(window=cells), inside, values, wanted)
 
     def _tile(self, tile: Window, window: Window) -> np.ndarray:
         """Return a warped tile, from the cache where the window only cuts it."""
@@ -296,9 +296,7 @@ def cell_ratio(source: Grid, target: Grid) -> tuple[float, float]:
     """
     t = target.transform
     x, y = place(t, target.width / 2, target.height / 2)
-    xs, ys = transform_points(
-        target.crs, source.crs, [x, x + t.a, x + t.b], [y, y + t.d, y + t.e]
-    )
+    xs, ys = transform_points(target.crs, source.crs, [x, x + t.a, x + t.b], [y, y + t.d, y + t.e])
     inverse = ~source.transform
     cols = inverse.a * xs + inverse.b * ys
     rows = inverse.d * xs + inverse.e * ys

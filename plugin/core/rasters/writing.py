@@ -186,6 +186,7 @@ class RasterWriter:
             "blockxsize": TILE,
             "blockysize": TILE,
             "compress": "deflate",
+            "zlevel": 1,  # half the time of the usual 6, files 4 % larger
             "predictor": 3 if self.dtype == "float32" else 2,
             "interleave": "band",
             "bigtiff": "IF_SAFER",
