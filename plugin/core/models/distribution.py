@@ -132,14 +132,21 @@ def _checked(
 
 
 def _moments(forest: Forest, leaves: np.ndarray, weighted: bool) -> tuple[np.ndarray, np.ndarray]:
-    weight = np.ones(len(forest.count)) if weighted else forest.count.astype(np.float64)
-    mean, draws, square = np.zeros(len(leaves)), np.zeros(len(leaves)), np.zeros(len(leaves))
-    for leaf in leaves.T:
-        mean += weight[leaf] * forest.value[leaf]
-        draws += weight[leaf]
+    mean, square = np.zeros(len(leaves)), np.zeros(len(leaves))
+    if weighted:
+        for leaf in leaves.T:
+            mean += forest.value[leaf]
+        mean /= forest.trees
+        for leaf in leaves.T:
+            square += forest.variance[leaf] + (forest.value[leaf] - mean) ** 2
+        return mean, np.sqrt(square / forest.trees)
+    size = forest.count[leaves].astype(np.float64)
+    draws = size.sum(axis=1)
+    for leaf, weight in zip(leaves.T, size.T):
+        mean += weight * forest.value[leaf]
     mean /= draws
-    for leaf in leaves.T:
-        square += weight[leaf] * (forest.variance[leaf] + (forest.value[leaf] - mean) ** 2)
+    for leaf, weight in zip(leaves.T, size.T):
+        square += weight * (forest.variance[leaf] + (forest.value[leaf] - mean) ** 2)
     return mean, np.sqrt(square / draws)
 
 
