@@ -25,6 +25,7 @@ from .backscatter_cells import (
     power_within,
     smooth_cells,
     to_decibels,
+    touched_cells,
 )
 from .backscatter_images import ImageBand, Pass
 
@@ -159,8 +160,7 @@ class BlockMaker:
         stop: threading.Event,
     ) -> None:
         source = bands[0].grid
-        touched = self.grid.window_of(source.bounds)
-        place = wide.overlap(touched) if touched else None
+        place = wide.overlap(touched_cells(source, self.grid))
         if place is None:
             return
         path = bands[0].path

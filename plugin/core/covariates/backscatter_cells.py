@@ -116,6 +116,15 @@ def axes(source: Grid, target: Grid) -> tuple[tuple[float, float], tuple[float, 
     return found[0], found[1]
 
 
+def touched_cells(source: Grid, target: Grid) -> Window:
+    """Return the target cells that a source covers, also those beyond the target's edges."""
+    xmin, ymin, xmax, ymax = source.bounds
+    t = target.transform
+    col, row = math.floor((xmin - t.c) / t.a + WHOLE), math.floor((ymax - t.f) / t.e + WHOLE)
+    right, below = math.ceil((xmax - t.c) / t.a - WHOLE), math.ceil((ymin - t.f) / t.e - WHOLE)
+    return Window(col, row, right - col, below - row)
+
+
 class CellMeans:
     """Area-weighted means in target cells, summed up portion by portion and source by source.
 
