@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,16 +13,20 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from soil_moisture_mapper.plugin.core.covariates import table as table_module
 from soil_moisture_mapper.plugin.core.covariates.rows import COLUMNS, CovariateRow, choose_row
 from soil_moisture_mapper.plugin.core.covariates.table import (
     CovariateTable,
     RasterInput,
     build_table,
     days_between,
+    list_covariates,
     parse_groups,
     read_table,
     write_table,
 )
+from soil_moisture_mapper.plugin.core.covariates.table_groups import group_of
+from soil_moisture_mapper.plugin.core.covariates.terrain import PARAMETERS
 from soil_moisture_mapper.plugin.core.errors import InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
 
@@ -37,7 +43,9 @@ def row(name="smap", start=None, end=None, *, tolerance=6, path="/a.tif", band=1
     return CovariateRow(name, "", path, band, first, last, "bilinear", tolerance, "")
 
 
-def raster(path, names=(None,), **more):
+def raster(
+    path, names=(None,), *, crs="EPSG:32632", cell=10, at=(500000, 5535000), dtype="float32", **more
+):
     path.parent.mkdir(exist_ok=True, parents=True)
     with rasterio.open(
         path,
@@ -46,11 +54,11 @@ def raster(path, names=(None,), **more):
         width=2,
         height=2,
         count=len(names),
-        dtype="float32",
-        crs="EPSG:32632",
-        transform=Affine(10, 0, 500000, 0, -10, 5535000),
+        dtype=dtype,
+        crs=crs,
+        transform=Affine(cell, 0, at[0], 0, -cell, at[1]),
     ) as dataset:
-        dataset.write(np.ones((len(names), 2, 2), np.float32))
+        dataset.write(np.ones((len(names), 2, 2), dtype))
         dataset.descriptions = names
         for key, value in more.items():
             setattr(dataset, key, value)
@@ -303,6 +311,196 @@ def test_groups_are_lines(tmp_path):
     table = CovariateTable((row("VV"), row("VH")), tmp_path)
     write_table(table, tmp_path / "c.csv")
     assert read_table(tmp_path / "c.csv").names == ("VV", "VH")
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("VV", "sentinel1"),
+        ("angle", "sentinel1"),
+        ("VH_desc", "sentinel1"),
+        ("VV_min", "sentinel1_statistics"),
+        ("VH_asc_sd", "sentinel1_statistics"),
+        ("smap", "smap"),
+        ("aspect_sin", "terrain"),
+        ("twi", "terrain"),
+        ("clay_0-5cm_mean", "soil"),
+        ("NDII7", "optical"),
+        ("ndvi", "optical"),
+        ("delta_LST", "thermal"),
+        ("ATI", "thermal"),
+        ("land_cover", "classes"),
+        ("soil_texture", "classes"),
+        ("rain", ""),
+        ("VVX", ""),
+        ("sandwich", ""),
+    ],
+)
+def test_usual_groups(name, group):
+    """Those of Huang et al. (2020), table 1, and what the plugin's other algorithms write."""
+    assert group_of(name, []) == group
+    assert group_of(name, [("x*", "mine"), (name, "first"), ("*", "rest")]) == "first"
+
+
+def test_usual_groups_hold_where_none_are_given(tmp_path):
+    rasters = [raster(tmp_path / f"{name}.tif") for name in ("clay", "rain")]
+    table = build_table(rasters, [], output=tmp_path / "c.csv")
+    assert [one.group for one in table.rows] == ["soil", ""]
+    table = build_table(rasters, [], groups=[("r*", "weather")], output=tmp_path / "c.csv")
+    assert [one.group for one in table.rows] == ["", "weather"]
+
+
+def test_every_covariate_of_the_plugin_has_a_group():
+    assert {group_of(name, []) for name in PARAMETERS} == {"terrain"}
+
+
+def test_composites_hold_for_their_period(tmp_path):
+    named = raster(tmp_path / "ndvi_20210407.tif")
+    ranged = RasterInput(raster(tmp_path / "rain.tif").path, APRIL, day(30))
+    table = build_table([], [named, ranged], period_days=16, output=tmp_path / "c.csv")
+    assert [(one.start, one.end) for one in table.rows] == [(day(6), day(21)), (APRIL, day(30))]
+
+
+def warned(tmp_path, static=(), dynamic=(), **more):
+    progress = RecordingProgress()
+    list_covariates(static, dynamic, folder=tmp_path, progress=progress, **more)
+    return progress.warnings
+
+
+def test_a_table_without_oddities_warns_of_nothing(tmp_path):
+    days = [raster(tmp_path / f"smap_2021040{i}.tif", units=("m",)) for i in (1, 2)]
+    assert warned(tmp_path, [raster(tmp_path / "clay.tif")], days) == []
+
+
+def test_different_units_of_a_covariate_are_told(tmp_path):
+    units = ("m", "cm", "m", "")
+    days = [
+        raster(tmp_path / f"snow_2021040{i}.tif", units=(unit,))
+        for i, unit in enumerate(units, start=1)
+    ]
+    (text,) = warned(tmp_path, [], days)
+    assert text.startswith(
+        "The rasters of snow have different units: 'm' (snow_20210401.tif and 1 more), "
+        "'cm' (snow_20210402.tif), none (snow_20210404.tif)."
+    )
+
+
+def test_reference_systems_of_a_covariate_are_told(tmp_path):
+    """The same place in two zones."""
+    days = [
+        raster(tmp_path / "VV_20210401.tif"),
+        raster(tmp_path / "VV_20210402.tif", crs="EPSG:32633", at=(70000, 5560000), cell=10.001),
+    ]
+    (text,) = warned(tmp_path, [], days)
+    assert text.startswith(
+        "The rasters of VV come in 2 coordinate reference systems: EPSG:32632 (VV_20210401.tif), "
+        "EPSG:32633 (VV_20210402.tif)."
+    )
+
+
+def test_cell_sizes_of_a_covariate_are_told(tmp_path):
+    days = [raster(tmp_path / "VV_20210401.tif"), raster(tmp_path / "VV_20210402.tif", cell=30)]
+    (text,) = warned(tmp_path, [], days)
+    assert "cells of different size: 10 (VV_20210401.tif), 30 (VV_20210402.tif)" in text
+
+
+def test_second_date_of_a_file_name_is_told(tmp_path):
+    """MODIS files with both ends of the composite: the second stays in the covariate's name."""
+    days = [raster(tmp_path / f"ndvi_202104{i}_202104{i + 15}.tif") for i in (10, 14)]
+    (text,) = warned(tmp_path, [], days)
+    assert text.startswith("Names of covariates hold a date: ndvi_20210425; ndvi_20210429.")
+    assert "PERIOD" in text
+
+
+def test_nodata_that_cells_cannot_hold_is_told(tmp_path, monkeypatch):
+    """Some drivers pass such a declaration on; GeoTIFFs made here cannot bear one."""
+    real = table_module.describe_raster
+
+    def described(path, **more):
+        info = real(path, **more)
+        return replace(info, bands=tuple(replace(b, nodata=-9999.0) for b in info.bands))
+
+    monkeypatch.setattr(table_module, "describe_raster", described)
+    small = raster(tmp_path / "lai.tif", dtype="uint8")
+    whole = raster(tmp_path / "snow.tif", dtype="int16")
+    (text,) = warned(tmp_path, [small, whole])
+    assert text.startswith(
+        "The declared nodata cannot occur: -9999 in uint8 (lai.tif, band 1). Missing cells would"
+    )
+
+
+def test_covariates_without_a_place_in_common_are_refused(tmp_path):
+    here = raster(tmp_path / "clay.tif")
+    there = raster(tmp_path / "sand.tif", at=(510000, 5535000))
+    with pytest.raises(InputError, match="'clay' and 'sand' have no place in common") as caught:
+        build_table([here, there], [], output=tmp_path / "c.csv")
+    assert "clay covers 500000, 5534980, 500020, 5535000 in EPSG:32632 = 9.000, 49.9" in str(
+        caught.value
+    )
+    assert "sand covers 510000, 5534980, 510020, 5535000 in EPSG:32632 = 9.139" in str(caught.value)
+    assert not (tmp_path / "c.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("crs", "at", "cell", "together"),
+    [
+        ("EPSG:4326", (8.5, 50.5), 1.0, True),  # around it
+        ("EPSG:4326", (-180, 90), 90.0, True),  # the Earth
+        ("EPSG:6933", (-17367530.45, 7314540.83), 3602200.0, False),  # its western part only
+        ("EPSG:32633", (70000, 5560000), 1000.0, False),  # another zone, elsewhere
+        ("EPSG:32633", (66000, 5560000), 10000.0, True),
+        ("EPSG:4326", (20.0, 50.5), 1.0, False),
+        ("EPSG:4326", (369.0 - 0.5, 50.5), 1.0, True),  # longitudes from 0 to 360 and beyond
+    ],
+)
+def test_places_are_compared_across_reference_systems(tmp_path, crs, at, cell, together):
+    here = raster(tmp_path / "clay.tif")
+    other = raster(tmp_path / "sand.tif", crs=crs, at=at, cell=cell)
+    if together:
+        build_table([here, other], [], output=tmp_path / "c.csv")
+    else:
+        with pytest.raises(InputError, match="no place in common"):
+            build_table([here, other], [], output=tmp_path / "c.csv")
+
+
+def test_swaths_are_compared_together(tmp_path):
+    """The first scene of VV lies beside the soil map, the second on it."""
+    soil = raster(tmp_path / "clay.tif")
+    scenes = [
+        raster(tmp_path / "VV_20210401.tif", at=(600000, 5535000)),
+        raster(tmp_path / "VV_20210407.tif"),
+    ]
+    build_table([soil], scenes, output=tmp_path / "c.csv")
+
+
+def test_places_are_compared_with_those_of_an_extended_table(tmp_path):
+    scenes = [
+        raster(tmp_path / "VV_20210401.tif", at=(600000, 5535000)),
+        raster(tmp_path / "VV_20210407.tif"),
+    ]
+    earlier = build_table([], scenes, output=tmp_path / "1.csv")
+    near, far = raster(tmp_path / "clay.tif"), raster(tmp_path / "sand.tif", at=(0, 0))
+    more = {"append_to": earlier, "output": tmp_path / "2.csv"}
+    assert len(build_table([near], [], **more).rows) == 3
+    with pytest.raises(InputError, match="'VV' and 'sand' have no place in common"):
+        build_table([far], [], **more)
+    for scene in scenes:
+        Path(scene.path).unlink()
+    assert len(build_table([far], [], **more).rows) == 3  # nothing left to compare with
+
+
+def test_rasters_are_opened_once(tmp_path, monkeypatch):
+    opened = []
+    real = rasterio.open
+
+    def counted(path, *arguments, **more):
+        opened.append(str(path))
+        return real(path, *arguments, **more)
+
+    days = [raster(tmp_path / f"smap_202104{i:02d}.tif") for i in range(1, 31)]
+    monkeypatch.setattr(rasterio, "open", counted)
+    build_table([], days, output=tmp_path / "c.csv")
+    assert len(opened) == len(set(opened)) == 30
 
 
 def test_empty_table_is_an_error(tmp_path):

@@ -172,7 +172,7 @@ def _degrees(crs: str, extent: Extent) -> str:
         return ""
     if not all(math.isfinite(edge) for edge in edges):
         return ""
-    return f" = {', '.join(f'{edge:.4g}' for edge in edges)} in degrees"
+    return f" = {', '.join(f'{edge:.3f}' for edge in edges)} in degrees"
 
 
 def _warn_of_units(name: str, members: Sequence[ListedBand], progress: Progress) -> None:

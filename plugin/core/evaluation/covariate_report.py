@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import Any
 from ..covariates.inventory import CovariateFacts, Gap, Inventory
 from ..dependencies import plugin_version
 from ..errors import InputError
-from ..rasters.grids import Extent, Grid, crs_name, transform_extent
+from ..rasters.grids import (
+    GDAL_ERRORS,
+    Extent,
+    Grid,
+    crs_name,
+    crs_text,
+    parse_crs,
+    transform_extent,
+)
 from .covariate_timeline import timeline
 from .figures import metres_per_unit
 from .report import (
@@ -79,8 +88,7 @@ def cell_text(grid: Grid) -> str:
     Degrees are turned into metres at the middle of the grid.
     """
     width, height = grid.resolution
-    latitude = (grid.bounds[1] + grid.bounds[3]) / 2 if grid.is_geographic else 0.0
-    east, north = metres_per_unit(grid.crs, latitude)
+    east, north = _metres(grid)
     own = _by(width, height)
     if not east:
         return own
@@ -88,6 +96,26 @@ def cell_text(grid: Grid) -> str:
     if grid.is_geographic:
         return f"{own}° ≈ {metres}"
     return metres if math.isclose(east, 1) else f"{own} = {metres}"
+
+
+def system_name(crs: str) -> str:
+    """Return a short name of a reference system; of one without name, its kind of projection."""
+    name = crs_name(crs)
+    if name.lower() not in ("unnamed", "unknown", ""):
+        return name
+    method = re.search(r'(?:METHOD|PROJECTION)\["([^"]+)"', crs_text(crs))
+    return f"{method[1]}, unnamed" if method else "unnamed"
+
+
+def _metres(grid: Grid) -> tuple[float, float]:
+    """Return the metres that one unit of x and of y stands for; 0 where it cannot be told."""
+    if grid.is_geographic:
+        return metres_per_unit(crs_text(grid.crs), (grid.bounds[1] + grid.bounds[3]) / 2)
+    try:
+        factor = float(parse_crs(grid.crs).linear_units_factor[1])
+    except (*GDAL_ERRORS, ValueError):
+        factor = 0.0
+    return factor, factor
 
 
 def _by(width: float, height: float) -> str:
@@ -111,7 +139,7 @@ def _summary(inventory: Inventory) -> Html:
             f" On {count(inventory.complete_days)} of the {plural(inventory.days, 'day')} from "
             f"{period[0]} to {period[1]} every dated covariate has a row within its tolerance."
         )
-    systems = {crs_name(grid.crs) for grid in inventory.grids}
+    systems = {system_name(grid.crs) for grid in inventory.grids}
     first = min((one.period[0] for one in inventory.dated if one.period), default=None)
     shown = [
         ("Covariates", count(len(inventory.covariates)), f"{static} static, {dated} dated"),
@@ -249,7 +277,7 @@ def _value_section(inventory: Inventory) -> Html:
         rows.append(
             [
                 one.name,
-                f"{crs_name(grid.crs)}{more}" if grid else MISSING,
+                f"{system_name(grid.crs)}{more}" if grid else MISSING,
                 f"{count(grid.width)} × {count(grid.height)}" if grid else MISSING,
                 cell_text(grid) if grid else MISSING,
                 percent(one.missing),
@@ -276,7 +304,7 @@ def _grid_section(inventory: Inventory) -> Html:
         edges = [f"{edge:.9g}".replace("-", "−") for edge in grid.bounds]
         lines.append(
             (
-                f"{crs_name(grid.crs)}, {cell_text(grid)}",
+                f"{system_name(grid.crs)}, {cell_text(grid)}",
                 join(
                     strong(", ".join(names)),
                     f": {count(grid.width)} × {count(grid.height)} cells, left {edges[0]}, bottom "
@@ -307,7 +335,7 @@ def _system_list(inventory: Inventory) -> Html:
             max(e[2] for e in edges),
             max(e[3] for e in edges),
         )
-        items.append(f"{crs_name(crs)}: {plural(len(grids), 'grid')}{_degrees(crs, union)}")
+        items.append(f"{system_name(crs)}: {plural(len(grids), 'grid')}{_degrees(crs, union)}")
     return bullets(items)
 
 
