@@ -11,15 +11,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import comparison, endtoend, forests, memory, modelfiles, outside, scaling, targets
+from . import (
+    comparison,
+    covariates,
+    endtoend,
+    forests,
+    memory,
+    modelfiles,
+    outside,
+    scaling,
+    targets,
+)
 from .comparison import Sizes
 from .exactness import Check
 from .table import Result, Target, form_table
 from .timing import Plan
 
-PARTS = ("peers", "files", "map", "memory", "training", "scaling")
+PARTS = ("peers", "files", "map", "memory", "training", "scaling", "covariates")
 QUICK = ("peers", "files", "map")
-_CHILDREN = {"peer": memory.child_peer, "map": endtoend.child_map, "load": modelfiles.child_load}
+_OF_FORESTS = tuple(part for part in PARTS if part != "covariates")
+_CHILDREN = {
+    "peer": memory.child_peer,
+    "map": endtoend.child_map,
+    "load": modelfiles.child_load,
+    "terrain": covariates.child_terrain,
+    "backscatter": covariates.child_backscatter,
+    "statistics": covariates.child_statistics,
+}
 
 
 @dataclass
@@ -60,7 +78,12 @@ def main(arguments: Sequence[str]) -> int:
     report = Report()
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         for place, n in enumerate(sorted(rows)):
-            _measure(report, n, place == 0, parts, options.quick, Path(folder), say)
+            if set(parts) & set(_OF_FORESTS):
+                _measure(report, n, place == 0, parts, options.quick, Path(folder), say)
+        if "covariates" in parts:
+            found = covariates.measure(options.quick, Path(folder), say)
+            report.checks += found.checks
+            report.tables.append(covariates.form_covariates(found))
     if "peers" in parts:
         report.targets[:0] = targets.of_peers(report.results)
     print(report)
@@ -112,7 +135,7 @@ def _measure(
         report.targets += modelfiles.of_files(files, say)
     if "map" in parts:
         model = forests.as_model(pair.ours, pair.rows.X)
-        edge, runs = (512, 3) if quick else (1024, 5)
+        edge, runs = (1024, 3) if quick else (2048, 5)
         share = endtoend.share_of_engine(model, folder, edge, runs, say)
         report.targets.append(targets.of_map(share))
     if "memory" in parts:
