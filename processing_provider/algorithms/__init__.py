@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .covariatetable import CovariateTableAlgorithm
+from .easegrid import EaseGridAlgorithm
 from .fillgaps import FillGaps
 from .groupclasses import GroupClasses
 from .importstations import ImportStations
@@ -10,6 +11,8 @@ from .modelcard import ModelCard
 from .opticalindices import OpticalIndices
 from .predict import Predict
 from .predictseries import PredictSeries
+from .preparecoarsemoisture import PrepareCoarseMoisture
+from .preparebackscatter import PrepareBackscatter
 from .samplecovariates import SampleCovariates
 from .selectspiking import SelectSpiking
 from .soiltexture import SoilTexture
@@ -23,7 +26,10 @@ from .validate import Validate
 
 ALGORITHMS = (
     TerrainCovariates,
+    PrepareBackscatter,
     TemporalStatistics,
+    PrepareCoarseMoisture,
+    EaseGridAlgorithm,
     FillGaps,
     GroupClasses,
     SoilTexture,

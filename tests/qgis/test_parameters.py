@@ -67,6 +67,20 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "SMOOTHING": ("number", 0, ""),
         "OUTPUT": ("rasterDestination", None, ""),
     },
+    "preparebackscatter": {
+        "INPUT": ("multilayer", None, ""),
+        "BANDS": ("string", "VV;VH;angle", ""),
+        "UNITS": ("enum", "db", ""),
+        "VV_MIN": ("number", -25, ""),
+        "VV_MAX": ("number", -5, ""),
+        "VH_MIN": ("number", -30, ""),
+        "VH_MAX": ("number", -10, ""),
+        "RESOLUTION": ("number", 100, ""),
+        "FILTER": ("boolean", True, ""),
+        "MIN_VALID": ("number", 0, ""),
+        "EXTENT": ("extent", None, "optional"),
+        "OUTPUT": ("folderDestination", None, ""),
+    },
     "temporalstatistics": {
         "INPUT": ("multilayer", None, ""),
         "STATISTICS": ("enum", ["min", "mean", "max", "sd"], ""),
@@ -288,6 +302,7 @@ EXTRA_OUTPUTS = {
     "trainmodel": {"RMSE": "outputNumber", "R2": "outputNumber"},
     "predict": {"COVERAGE": "outputNumber"},
     "predictseries": {"LAYERS": "outputMultilayer"},
+    "preparebackscatter": {"LAYERS": "outputMultilayer"},
     "thermalindices": {"LAYERS": "outputMultilayer"},
     "fillgaps": {"LAYERS": "outputMultilayer"},
     "opticalindices": {"LAYERS": "outputMultilayer"},
@@ -295,6 +310,7 @@ EXTRA_OUTPUTS = {
 OPTIONS = {
     ("terraincovariates", "METHOD"): ["zevenbergen-thorne", "evans", "horn"],
     ("terraincovariates", "PARAMETERS"): TERRAIN,
+    ("preparebackscatter", "UNITS"): ["db", "linear"],
     ("temporalstatistics", "STATISTICS"): ["min", "mean", "max", "sd"],
     ("temporalstatistics", "DIRECTIONS"): ["separate", "pooled"],
     ("groupclasses", "SCHEME"): ["lc100", "worldcover", "nlcd", "corine", "own"],
@@ -336,6 +352,7 @@ OPTIONS = {
 GROUPS = {
     "covariates": [
         "terraincovariates",
+        "preparebackscatter",
         "temporalstatistics",
         "fillgaps",
         "groupclasses",

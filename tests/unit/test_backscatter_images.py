@@ -418,6 +418,7 @@ def test_images_that_are_not_north_up_are_refused(tmp_path):
         passes(image(tmp_path / "a_20210401.tif", step=(10, 10)))
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_images_with_control_points_alone_are_refused(tmp_path):
     path = tmp_path / "s1a-iw-grd-vv-20210401t055316-20210401t055341-001.tiff"
     points = [rasterio.control.GroundControlPoint(r, c, c, -r) for r in (0, 5) for c in (0, 5)]
