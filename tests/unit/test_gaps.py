@@ -13,8 +13,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
-from soil_moisture_mapper.plugin.core.covariates import gaps
-from soil_moisture_mapper.plugin.core.covariates import series as series_module
+from soil_moisture_mapper.plugin.core.covariates import gaps, series_files
 from soil_moisture_mapper.plugin.core.covariates.gaps import file_name, fill_day, fill_gaps
 from soil_moisture_mapper.plugin.core.covariates.series import direction_of
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
@@ -137,7 +136,7 @@ def test_batches_blocks_and_open_files_change_nothing(tmp_path, smap, monkeypatc
     whole = fill_gaps(inputs, tmp_path / "a", method=method)
     monkeypatch.setattr(gaps, "DAYS_AT_ONCE", 4)
     monkeypatch.setattr(gaps, "blocks_of", lambda grid, cells: grid.windows(3))
-    monkeypatch.setattr(series_module, "OPEN_FILES", 2)
+    monkeypatch.setattr(series_files, "OPEN_FILES", 2)
     parts = fill_gaps(inputs, tmp_path / "b", method=method)
     assert [p.name for p in whole] == [p.name for p in parts]
     for one, other in zip(whole, parts):

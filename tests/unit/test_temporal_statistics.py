@@ -13,8 +13,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
-from soil_moisture_mapper.plugin.core.covariates import series as series_module
-from soil_moisture_mapper.plugin.core.covariates import statistics
+from soil_moisture_mapper.plugin.core.covariates import series_files, statistics
 from soil_moisture_mapper.plugin.core.covariates.statistics import (
     RunningStatistics,
     temporal_statistics,
@@ -66,7 +65,7 @@ def read(path):
 @pytest.mark.parametrize("block", [512, 10])
 def test_equals_numpy_over_the_stack(tmp_path, series, monkeypatch, block):
     monkeypatch.setattr(statistics, "blocks_of", lambda grid, cells: grid.windows(block))
-    monkeypatch.setattr(series_module, "OPEN_FILES", 3)
+    monkeypatch.setattr(series_files, "OPEN_FILES", 3)
     inputs, stack = series
     progress = RecordingProgress()
     names = temporal_statistics(inputs[::-1], ALL, tmp_path / "t.tif", progress=progress)
@@ -354,7 +353,7 @@ def test_undeclared_marks_are_counted_once_however_blocks_are_read(tmp_path, mon
         with rasterio.open(path, "r+") as dataset:
             dataset.nodata = None
     monkeypatch.setattr(statistics, "blocks_of", lambda grid, cells: grid.windows(6))
-    monkeypatch.setattr(series_module, "OPEN_FILES", 2)
+    monkeypatch.setattr(series_files, "OPEN_FILES", 2)
     progress = RecordingProgress()
     temporal_statistics(inputs, ["mean"], tmp_path / "t.tif", minimum_dates=1, progress=progress)
     told = [text for text in progress.warnings if "holds 20 × -9999" in text]

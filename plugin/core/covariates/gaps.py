@@ -20,18 +20,8 @@ from ..rasters.names import date_in_name
 from ..rasters.styles import continuous_style, paletted_style
 from ..rasters.writing import BYTE_NODATA, RasterWriter, write_text
 from .rows import listed
-from .series import (
-    SEPARATE,
-    Layer,
-    Series,
-    SeriesReader,
-    blocks_of,
-    collect_series,
-    describe_rasters,
-    refuse_own_inputs,
-    require_days,
-    staged_folder,
-)
+from .series import SEPARATE, Layer, Series, collect_series, describe_rasters, require_days
+from .series_files import SeriesReader, blocks_of, refuse_own_inputs, staged_folder
 from .table import RasterInput, days_between
 
 METHODS = ("mean", "carry-forward")

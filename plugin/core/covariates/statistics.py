@@ -21,13 +21,12 @@ from .series import (
     SEPARATE,
     Layer,
     Series,
-    SeriesReader,
-    blocks_of,
     collect_series,
     common_grid,
     describe_rasters,
     repeated_days,
 )
+from .series_files import SeriesReader, blocks_of
 from .table import RasterInput
 
 STATISTICS = ("min", "mean", "max", "sd")
