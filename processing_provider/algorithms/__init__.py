@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .aligntogrid import AlignToGrid
 from .covariatetable import CovariateTableAlgorithm
 from .easegrid import EaseGridAlgorithm
 from .fillgaps import FillGaps
@@ -31,6 +32,7 @@ ALGORITHMS = (
     PrepareCoarseMoisture,
     EaseGridAlgorithm,
     FillGaps,
+    AlignToGrid,
     GroupClasses,
     SoilTexture,
     OpticalIndices,

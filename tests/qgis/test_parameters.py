@@ -166,6 +166,16 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "MIN_VALID": ("number", 0.5, ""),
         "OUTPUT": ("folderDestination", None, ""),
     },
+    "aligntogrid": {
+        "INPUT": ("multilayer", None, ""),
+        "GRID": ("raster", None, "optional"),
+        "EXTENT": ("extent", None, "optional"),
+        "RESOLUTION": ("number", None, "optional"),
+        "CRS": ("crs", None, "optional"),
+        "RESAMPLING": ("enum", "auto", ""),
+        "CATEGORICAL": OPTIONAL_TEXT,
+        "OUTPUT": ("folderDestination", None, ""),
+    },
     "covariatetable": {
         "STATIC": ("multilayer", None, "optional"),
         "DYNAMIC": ("multilayer", None, "optional"),
@@ -305,6 +315,7 @@ EXTRA_OUTPUTS = {
     "preparebackscatter": {"LAYERS": "outputMultilayer"},
     "thermalindices": {"LAYERS": "outputMultilayer"},
     "fillgaps": {"LAYERS": "outputMultilayer"},
+    "aligntogrid": {"LAYERS": "outputMultilayer"},
     "opticalindices": {"LAYERS": "outputMultilayer"},
 }
 OPTIONS = {
@@ -321,6 +332,14 @@ OPTIONS = {
     ("opticalindices", "DROP"): ["cloud", "shadow", "cirrus", "snow", "water"],
     ("opticalindices", "CELLS"): ["finest", "coarsest"],
     ("fillgaps", "METHOD"): ["mean", "carry-forward"],
+    ("aligntogrid", "RESAMPLING"): [
+        "auto",
+        "average",
+        "bilinear",
+        "nearest",
+        "mode",
+        "cubic",
+    ],
     ("thermalindices", "UNITS"): ["auto", "kelvin", "celsius"],
     ("preparecoarsemoisture", "PRODUCT"): [
         "auto",
@@ -354,7 +373,10 @@ GROUPS = {
         "terraincovariates",
         "preparebackscatter",
         "temporalstatistics",
+        "preparecoarsemoisture",
+        "easegrid",
         "fillgaps",
+        "aligntogrid",
         "groupclasses",
         "soiltexture",
         "opticalindices",
