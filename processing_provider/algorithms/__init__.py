@@ -12,8 +12,8 @@ from .modelcard import ModelCard
 from .opticalindices import OpticalIndices
 from .predict import Predict
 from .predictseries import PredictSeries
-from .preparecoarsemoisture import PrepareCoarseMoisture
 from .preparebackscatter import PrepareBackscatter
+from .preparecoarsemoisture import PrepareCoarseMoisture
 from .samplecovariates import SampleCovariates
 from .selectspiking import SelectSpiking
 from .soiltexture import SoilTexture
