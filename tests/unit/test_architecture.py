@@ -17,7 +17,12 @@ import pytest
 SHIPPED = ("plugin", "processing_provider", "ui")
 
 # part -> parts it may import besides itself; a module belongs to the longest part that fits
-BASE = {"plugin.core.errors", "plugin.core.progress", "plugin.core.dependencies"}
+BASE = {
+    "plugin.core.errors",
+    "plugin.core.progress",
+    "plugin.core.dependencies",
+    "plugin.core.kernel_cache",
+}
 RASTERS = BASE | {"plugin.core.rasters"}
 COVARIATES = RASTERS | {"plugin.core.covariates"}
 STATIONS = COVARIATES | {"plugin.core.stations"}
@@ -33,6 +38,7 @@ ALLOWED = {
     "plugin.core.errors": set(),
     "plugin.core.progress": {"plugin.core.errors"},
     "plugin.core.dependencies": {"plugin.core.errors"},
+    "plugin.core.kernel_cache": set(),
     "plugin.core.rasters": BASE,
     "plugin.core.covariates": RASTERS,
     "plugin.core.stations": COVARIATES,

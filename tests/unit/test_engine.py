@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quantile_forest import RandomForestQuantileRegressor
-from soil_moisture_mapper.plugin.core.models import compact, engine, kernel_cache
+from soil_moisture_mapper.plugin.core import kernel_cache
+from soil_moisture_mapper.plugin.core.models import compact, engine
 from soil_moisture_mapper.plugin.core.models.distribution import predict_forest
 from soil_moisture_mapper.plugin.core.models.forest import LEAF, grow_forest
 from soil_moisture_mapper.plugin.core.models.forest_arrays import pack_forest, unpack_forest

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba.core.errors import NumbaError
 
+from ..kernel_cache import kernel
 from .compact import AHEAD, BINS, COUNT_BITS, HEADER, PER_WORD
-from .kernel_cache import kernel
 
 __all__ = ["NumbaError", "predict_compiled"]
 
