@@ -171,6 +171,72 @@ def test_table_is_extended(run: Callable, landscape: Any) -> None:
     assert [row["covariate"] for row in read_rows(second)] == ["clay", "sand", "wet"]
 
 
+def test_table_is_reported(run: Callable, landscape: Any, feedback: Any) -> None:
+    folder = landscape.folder
+    heard = feedback()
+    result = run(
+        "covariatetable",
+        {
+            "STATIC": [landscape.soil],
+            "DYNAMIC": landscape.wet,
+            "TOLERANCE": 1,
+            "OUTPUT": folder / "reported.csv",
+            "REPORT": folder / "report.html",
+        },
+        feedback=heard,
+    )
+    assert result["REPORT"] == str(folder / "report.html")
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    # rows every four days: one day between each pair has none within one day
+    assert "On 16 of the 21\u202fdays" in text or "On 16 of the 21 days" in text
+    assert text.count("no row from") == 5
+    assert "EPSG:32633" in text and "100\u202fm" in text
+    assert heard.fractions[-1] > 0.9 and heard.fractions == sorted(heard.fractions)
+
+
+def test_table_without_report(run: Callable, landscape: Any, tmp_path: Path) -> None:
+    result = run("covariatetable", {"STATIC": [landscape.soil], "OUTPUT": tmp_path / "a.csv"})
+    assert result == {"OUTPUT": str(tmp_path / "a.csv")}
+    assert [row["group"] for row in read_rows(tmp_path / "a.csv")] == ["soil", "soil"]
+
+
+def test_composites_hold_for_their_period(run: Callable, landscape: Any, tmp_path: Path) -> None:
+    output = tmp_path / "table.csv"
+    run("covariatetable", {"DYNAMIC": landscape.wet[:1], "PERIOD": 8, "OUTPUT": output})
+    (row,) = read_rows(output)
+    assert (row["start"], row["end"]) == ("2021-04-01", "2021-04-08")
+
+
+def test_covariates_elsewhere_are_refused(run: Callable, landscape: Any, plane: Path) -> None:
+    """The plane lies at 15 m east, 50 m north of the zone's origin: a forgotten shift."""
+    output = plane.with_name("table.csv")
+    with pytest.raises(QgsProcessingException, match="no place in common: clay covers 500000"):
+        run("covariatetable", {"STATIC": [landscape.soil, plane], "OUTPUT": output})
+    assert not output.exists()
+
+
+def test_undated_rasters_are_listed(refused: Callable, plane: Path) -> None:
+    refused(
+        "covariatetable",
+        {"DYNAMIC": [plane], "OUTPUT": plane.with_name("table.csv")},
+        "Dynamic rasters without a date: plane.tif, band 1 (elevation). Put the date into the file "
+        "name (smap_20210401.tif) or the band description, give the layer a fixed temporal range, "
+        "or add the raster as static.",
+    )
+
+
+def test_cancelled_report_leaves_nothing(run: Callable, landscape: Any, feedback: Any) -> None:
+    output, report = landscape.folder / "no.csv", landscape.folder / "no.html"
+    given = {"STATIC": [landscape.soil], "DYNAMIC": landscape.wet}
+    with pytest.raises(QgsProcessingException, match="Cancelled"):
+        run(
+            "covariatetable",
+            {**given, "OUTPUT": output, "REPORT": report},
+            feedback=feedback(stop_at=12),
+        )
+    assert not output.exists() and not report.exists()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
