@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,7 @@ from .readings import Readings, join_readings
 from .screening_drops import Drops, Sensor
 from .screening_limits import Limits, check_depth_range, inside_depth
 
-_THREADS = 4
+_MOST_THREADS = 4
 _FLAG = re.compile(r"[A-Za-z]\d*")
 
 StationFields = dict[tuple[str, str], dict[str, str]]
@@ -192,12 +193,13 @@ def _read_all(
 def _in_threads(
     work: Callable[[SensorFiles], SensorResult], items: Sequence[SensorFiles]
 ) -> Iterator[SensorResult]:
-    with ThreadPoolExecutor(_THREADS) as pool:
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[SensorResult]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * _THREADS:
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

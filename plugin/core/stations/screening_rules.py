@@ -14,6 +14,7 @@ SPIKE_RATIO = 0.15
 SPIKE_CURVATURE = 0.2
 SPIKE_NOISE = 0.01
 BREAK_RATIO, BREAK_CHANGE, BREAK_TO_ZERO = 0.1, 0.01, 0.05
+BREAK_CURVATURE, BREAK_SETTLED = 0.05, 10.0
 LOW_WINDOW, LOW_NOISE = 13, 1e-5
 HIGH_WINDOW, HIGH_VARIANCE = 12, 5e-6
 HIGH_RISE, HIGH_SHARE, HIGHEST = 0.0025, 0.95, 0.6
@@ -26,9 +27,10 @@ _DAY = 86_400
 def hourly_spikes(x: np.ndarray) -> np.ndarray:
     """Return the mask (n,) of single spikes (flag D06, Eq. 4–6).
 
-    A value above or below both neighbours that differs from the one before by more than 15 %,
-    with |x''(t−1) / x''(t+1)| within 0.8–1.2 and σ²/μ of the hours within ±12 below 0.01
-    m³ m⁻³ (1 volume percent). Without 12 of these 24 hours nothing is a spike.
+    A value above or below both neighbours and more than 15 % off each, with |x''(t−1) / x''(t+1)|
+    within 0.8–1.2 and σ²/μ of the hours within ±12 below 0.01 m³ m⁻³ (1 volume percent). Without
+    12 of these 24 hours nothing is a spike. The paper looks at the neighbour before only, which
+    also finds steps *(own choice)*.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def hourly_spikes(x: np.ndarray) -> np.ndarray:
     total = _window_sum(np.where(known, x, 0.0)) - np.where(known, x, 0.0)
     squares = _window_sum(np.where(known, x * x, 0.0)) - np.where(known, x * x, 0.0)
     with np.errstate(all="ignore"):
-        change = np.abs(x / before - 1)
+        change = np.minimum(np.abs(x / before - 1), np.abs(x / after - 1))
         symmetry = np.abs(_shifted(curvature, 1) / _shifted(curvature, -1))
         mean = total / n
         noise = (squares - n * mean**2) / (n - 1) / mean
@@ -67,8 +69,8 @@ def hourly_drops(x: np.ndarray) -> np.ndarray:
         usual = np.abs(_window_sum(np.where(known, slope, 0.0)) / n)
         found = (np.abs(change / x) > BREAK_RATIO) & (np.abs(change) > BREAK_CHANGE)
         found &= (slope < 0) & (np.abs(slope) > 10 * usual) & (n >= 4)
-        found &= np.abs(np.abs(_shifted(curvature, 1) / curvature) - 1) <= 0.01
-        found &= np.abs(curvature / _shifted(curvature, -2)) > 10
+        found &= np.abs(np.abs(_shifted(curvature, 1) / curvature) - 1) < BREAK_CURVATURE
+        found &= np.abs(curvature / _shifted(curvature, -2)) > BREAK_SETTLED
         return (found & (x != 0)) | ((x == 0) & (change < -BREAK_TO_ZERO))
 
 
