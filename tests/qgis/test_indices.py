@@ -214,10 +214,10 @@ def test_reflectance_without_its_scale_is_refused(refused: Callable, tmp_path: P
         "opticalindices",
         {"INPUT": [scene], "OUTPUT": tmp_path / "out"},
         "band B4 of 'S2_20210401.tif' has values from 800 to 800, half of them above 800, as "
-        "stored number: a scale factor is missing, reflectance lies between 0 and 1. Give SCALE and "
-        "OFFSET: 0.0001 and 0 for MODIS and for Sentinel-2 until 24 January 2022 or harmonized, "
-        "0.0001 and -0.1 for Sentinel-2 from the next day on, 0.0000275 and -0.2 for Landsat "
-        "Collection 2, 0.01 and 0 for percent.",
+        "stored number: a scale factor is missing, reflectance lies between 0 and 1. Give SCALE "
+        "and OFFSET: 0.0001 and 0 for MODIS and for Sentinel-2 until 24 January 2022 or "
+        "harmonized, 0.0001 and -0.1 for Sentinel-2 from the next day on, 0.0000275 and -0.2 for "
+        "Landsat Collection 2, 0.01 and 0 for percent.",
     )
 
 
@@ -229,8 +229,8 @@ def test_thermal_indices_refuse(refused: Callable, tmp_path: Path) -> None:
         "thermalindices",
         {"DAY": [day], "NIGHT": [night], "OUTPUT": folder},
         "'heat_20210401.tif' has values from 15000 to 15000, half of them above 15000, as "
-        "stored number: these are no temperatures. A scale factor is missing: set SCALE to 0.02 for "
-        "MODIS MOD11, MYD11 and MOD21.",
+        "stored number: these are no temperatures. A scale factor is missing: set SCALE to 0.02 "
+        "for MODIS MOD11, MYD11 and MOD21.",
     )
     refused(
         "thermalindices",

@@ -629,6 +629,17 @@ def test_other_masks(tmp_path):
     assert kept == [True, True, False, False]
 
 
+def test_days_on_which_qa60_is_empty(tmp_path):
+    """Earth Engine's catalogue: masked out from 2022-01-25 until 2024-02-28."""
+    inputs = [
+        write(tmp_path / f"s2_{day}.tif", {"B4": 0.1, "B8": 0.3, "QA60": 0})
+        for day in ("20220124", "20220125", "20240227", "20240228")
+    ]
+    _, progress = run(inputs, tmp_path / "out", indices=["ndvi"])
+    (warning,) = progress.warnings
+    assert warning.startswith("QA60 is empty on 2022-01-25; 2024-02-27, as on all days")
+
+
 def test_own_mask_by_its_clear_values(tmp_path):
     options = {"cloud_band": "probability", "clear_values": "0-40;100"}
     kept = masked_by(

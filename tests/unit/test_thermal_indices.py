@@ -121,7 +121,7 @@ def test_modis_in_one_file_with_albedo(tmp_path):
     np.testing.assert_allclose(found["delta_LST"], [[15, np.nan, np.nan, 1]], rtol=1e-6)
     np.testing.assert_allclose(found["ATI"], [[0.05, np.nan, np.nan, np.nan]], rtol=1e-6)
     assert "1 cells have a difference of 1 K or less, and no ATI." in progress.messages
-    assert any("× 0.02 (MODIS) in kelvin: 1 dates" in text for text in progress.messages)
+    assert any("× 0.02 (MODIS) in kelvin: 2021-04-01" in text for text in progress.messages)
     assert progress.warnings == []
     with rasterio.open(paths[0]) as dataset:
         assert dataset.tags()["TIFFTAG_DATETIME"] == "2021:04:01 00:00:00"

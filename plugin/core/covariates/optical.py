@@ -22,8 +22,8 @@ from .reflectance import Scene, SceneRequest, check_grids, choose_sensor, find_s
 from .reflectance_scaling import HIGHEST, LOWEST, GivenFactors, scene_scaling
 from .rows import listed
 from .sensors import ROLES, Sensor, parse_bands, shown
-from .sensors_bands import ProductBand, Scaling, describe_bands
-from .sensors_grids import BandReader
+from .sensors_bands import ProductBand, Scaling, describe_bands, describe_days
+from .sensors_grids import BandReader, blocks_ahead
 from .table import RasterInput
 
 CELLS = ("finest", "coarsest")
@@ -137,7 +137,7 @@ def optical_indices(
     jobs = []
     for done, (scene, possible) in enumerate(plans):
         progress.step(0.05 + 0.05 * done / len(plans))
-        jobs.append(_prepare(scene, possible, chosen, given, cells))
+        jobs.append(_prepare(scene, possible, chosen, given, cells, progress))
     _tell_factors(jobs, progress)
     return _write_all(jobs, Path(folder).absolute(), progress.part(0.1, 1.0))
 
@@ -250,14 +250,20 @@ def _refuse_index(index: Index, lacking: Sequence[str], scene: Scene, sensor: Se
 
 
 def _prepare(
-    scene: Scene, possible: tuple[Index, ...], sensor: Sensor, given: GivenFactors, cells: str
+    scene: Scene,
+    possible: tuple[Index, ...],
+    sensor: Sensor,
+    given: GivenFactors,
+    cells: str,
+    progress: Progress,
 ) -> _Job:
     roles = {role for index in possible for role in index.roles}
     bands = {role: scene.bands[role] for role in ROLES if role in roles}
     ordered = sorted(bands.values(), key=lambda band: band.grid.resolution)
     base = ordered[0 if cells == "finest" else -1]
     check_grids(scene, [base, *ordered, *([scene.mask] if scene.mask else [])])
-    return _Job(scene, possible, bands, scene_scaling(scene, bands, sensor, given), base.grid)
+    scalings = scene_scaling(scene, bands, sensor, given, progress)
+    return _Job(scene, possible, bands, scalings, base.grid)
 
 
 def _tell_factors(jobs: Sequence[_Job], progress: Progress) -> None:
@@ -271,9 +277,7 @@ def _tell_factors(jobs: Sequence[_Job], progress: Progress) -> None:
             cells = ", ".join(f"{size:g}" for size in own)
             sizes.add(f"{cells} are brought to {job.grid.resolution[0]:g}")
     for text, days in dates.items():
-        first, last = min(days), max(days)
-        period = f"{first}" if first == last else f"{len(days)} dates, {first} to {last}"
-        progress.info(f"Reflectance = {text}: {period}.")
+        progress.info(f"Reflectance = {text}: {describe_days(days)}.")
     for text in sorted(sizes):
         progress.info(f"Cells of {text}: coarser ones interpolated, finer ones averaged.")
 
@@ -321,8 +325,13 @@ def _write(job: _Job, target: Path, tally: Tally, progress: Progress) -> None:
             mask = stack.enter_context(
                 BandReader(job.scene.mask, Scaling(), job.grid, method="nearest", progress=progress)
             )
-        for done, window in enumerate(windows):
-            writer.write(window, _block(job, readers, mask, window, tally, progress))
+
+        def compute(window: Window) -> np.ndarray:
+            return _block(job, readers, mask, window, tally, progress)
+
+        blocks = stack.enter_context(contextlib.closing(blocks_ahead(windows, compute)))
+        for done, (window, block) in enumerate(blocks):
+            writer.write(window, block)
             progress.step((done + 1) / len(windows))
         if not tally.filled:
             raise _NothingLeft

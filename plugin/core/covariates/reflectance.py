@@ -9,7 +9,7 @@ from typing import Sequence
 from ..errors import InputError, RasterError
 from ..progress import Progress
 from ..rasters.grids import crs_name, same_crs
-from .cloud import MaskKind, MaskRule, kind_of
+from .cloud import QA60, MaskKind, MaskRule, kind_of
 from .rows import listed
 from .sensors import (
     ROLES,
@@ -20,9 +20,10 @@ from .sensors import (
     sensor_named,
     shown,
 )
-from .sensors_bands import ProductBand
+from .sensors_bands import ProductBand, describe_days
 
 NO_MASK = "none"
+_QA60_GAP = (date(2022, 1, 25), date(2024, 2, 28))  # ESA gave no cloud mask in this form
 _SAME_AREA = 1.5  # cells that the edges of one band in two cell sizes may differ
 
 
@@ -223,8 +224,7 @@ def _report(
     request: SceneRequest,
     progress: Progress,
 ) -> None:
-    days = f"{scenes[0].day}" if len(scenes) == 1 else f"{scenes[0].day} to {scenes[-1].day}"
-    progress.info(f"{sensor.title}: {len(scenes)} dates, {days}.")
+    progress.info(f"{sensor.title}: {describe_days([scene.day for scene in scenes])}.")
     for role in ROLES:
         names = [scene.bands[role].names[-1] for scene in scenes if role in scene.bands]
         if names:
@@ -242,3 +242,13 @@ def _report(
     elif kinds:
         dropped = ", ".join(request.rule.dropped) or "nothing but fill"
         progress.info(f"Clouds by {' and '.join(sorted(kinds))}: dropped are {dropped}.")
+    blind = [
+        str(scene.day)
+        for scene in scenes
+        if scene.rule and scene.rule.kind is QA60 and _QA60_GAP[0] <= scene.day < _QA60_GAP[1]
+    ]
+    if blind:
+        progress.warn(
+            f"QA60 is empty on {listed(blind)}, as on all days from {_QA60_GAP[0]} until "
+            f"{_QA60_GAP[1]}: clouds are not taken out. Use SCL."
+        )

@@ -11,6 +11,7 @@ from typing import Mapping
 import numpy as np
 
 from ..errors import InputError, RasterError
+from ..progress import Progress
 from .reflectance import Scene
 from .sensors import SENTINEL_2, Sensor
 from .sensors_bands import ProductBand, Scaling, sample
@@ -45,7 +46,11 @@ class GivenFactors:
 
 
 def scene_scaling(
-    scene: Scene, bands: Mapping[str, ProductBand], sensor: Sensor, given: GivenFactors
+    scene: Scene,
+    bands: Mapping[str, ProductBand],
+    sensor: Sensor,
+    given: GivenFactors,
+    progress: Progress,
 ) -> dict[str, Scaling]:
     """Choose the factors of each band of a scene, and check them on samples.
 
@@ -60,6 +65,7 @@ def scene_scaling(
         The bands that are used, by role.
     sensor : Sensor
     given : GivenFactors
+    progress : Progress
 
     Raises
     ------
@@ -69,7 +75,7 @@ def scene_scaling(
     InputError
         Where Sentinel-2's offset cannot be told.
     """
-    samples = {role: sample(band) for role, band in bands.items()}
+    samples = {role: sample(band, progress) for role, band in bands.items()}
     product_offset = _ProductOffset(scene, bands, sensor, samples)
     scalings = {
         role: _band_scaling(band, sensor, given, product_offset) for role, band in bands.items()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .table import RasterInput
 _INTEGERS = ("int", "uint")
 _ENOUGH = 20_000  # cells with a value that a sample needs
 _SAMPLED = 256  # edge of the windows a sample is read in
+_MOST = 64  # windows, unless all of them are empty
 # AppEEARS writes year, day of the year and time as one run: doy2021097000000
 _DAY_AND_TIME = re.compile(r"doy(\d{7})\d{6}(?!\d)", re.IGNORECASE)
 
@@ -137,22 +138,29 @@ def describe_bands(
     return bands
 
 
-def sample(band: ProductBand) -> np.ndarray:
+def sample(band: ProductBand, progress: Progress) -> np.ndarray:
     """Return some tens of thousands of stored numbers from all over a band, without missing.
 
-    The same cells at every call; the whole band where most of it is missing.
+    The same cells at every call; fewer, or none, where most of the band is missing.
     """
     found: list[np.ndarray] = []
     count = 0
     with RasterReader(band.path, count_all=False) as reader:
         for window in _spread(band.grid):
+            progress.check()
             values = reader.read([band.index], window)[0]
             stored = stored_numbers(values[np.isfinite(values)], band)
             found.append(stored)
             count += stored.size
-            if count >= _ENOUGH and len(found) >= 4:
+            if len(found) >= 4 and (count >= _ENOUGH or (count and len(found) >= _MOST)):
                 break
     return np.concatenate(found)
+
+
+def describe_days(days: Collection[date]) -> str:
+    """Say one day, or how many there are and the first and the last."""
+    first, last = min(days), max(days)
+    return f"{first}" if len(days) == 1 else f"{len(days)} dates, {first} to {last}"
 
 
 def _bands_of(info: RasterInfo, dated: bool) -> Iterator[ProductBand]:

@@ -17,8 +17,8 @@ from ..rasters.grids import Window, crs_name, same_crs
 from ..rasters.styles import continuous_style
 from ..rasters.writing import RasterWriter
 from .rows import listed
-from .sensors_bands import ProductBand, Scaling, describe_bands
-from .sensors_grids import BandReader
+from .sensors_bands import ProductBand, Scaling, describe_bands, describe_days
+from .sensors_grids import BandReader, blocks_ahead
 from .table import RasterInput
 from .thermal_inputs import (
     UNITS,
@@ -171,7 +171,7 @@ def thermal_indices(
         progress.check()
         band = chosen.get(one)
         if band is not None and band not in scalings:
-            scalings[band] = albedo_scaling(band)
+            scalings[band] = albedo_scaling(band, progress)
         scaling = scalings[band] if band is not None else Scaling()
         jobs.append(ThermalDay(one, sides[0][one], sides[1][one], band, scaling))
         _check_grids(jobs[-1])
@@ -216,19 +216,15 @@ def _report_partners(warm: set[date], cold: set[date], progress: Progress) -> No
     both = sorted(warm & cold)
     if not both:
         raise InputError(
-            f"DAY and NIGHT have no date in common: DAY has {_period(warm)}, NIGHT "
-            f"{_period(cold)}.",
+            f"DAY and NIGHT have no date in common: DAY has {describe_days(warm)}, NIGHT "
+            f"{describe_days(cold)}.",
             "Give the temperature by night of the same dates.",
         )
-    progress.info(f"{len(both)} dates with day and night, {both[0]} to {both[-1]}.")
+    progress.info(f"Day and night: {describe_days(both)}.")
     for lonely, lacking in ((warm - cold, "NIGHT"), (cold - warm, "DAY")):
         if lonely:
             texts = [str(day) for day in sorted(lonely)]
             progress.warn(f"{lacking} has no raster of {listed(texts)}: left out.")
-
-
-def _period(days: set[date]) -> str:
-    return f"{len(days)} dates, {min(days)} to {max(days)}" if len(days) > 1 else str(min(days))
 
 
 def _check_one_unit(sides: Sequence[dict[date, Temperature]]) -> None:
@@ -305,8 +301,13 @@ def _write(job: ThermalDay, target: Path, tally: ThermalTally, progress: Progres
             stack.enter_context(BandReader(band, scaling, grid, progress=progress))
             for band, scaling in sources
         ]
-        for done, window in enumerate(windows):
-            writer.write(window, _block(job, readers, window, tally, progress))
+
+        def compute(window: Window) -> np.ndarray:
+            return _block(job, readers, window, tally, progress)
+
+        blocks = stack.enter_context(contextlib.closing(blocks_ahead(windows, compute)))
+        for done, (window, block) in enumerate(blocks):
+            writer.write(window, block)
             progress.step((done + 1) / len(windows))
         if not tally.differences:
             raise _NothingLeft

@@ -13,7 +13,7 @@ from ..errors import InputError, RasterError
 from ..progress import Progress
 from .rows import listed
 from .sensors import bears_name, shown
-from .sensors_bands import ProductBand, Scaling, sample
+from .sensors_bands import ProductBand, Scaling, describe_days, sample
 
 UNITS = ("auto", "kelvin", "celsius")
 KELVIN_RANGE = (150.0, 400.0)
@@ -94,7 +94,7 @@ def temperatures(
     """
     found: dict[date, Temperature] = {}
     undated = []
-    told: dict[str, int] = {}
+    told: dict[str, set[date]] = {}
     chosen = _choose_bands(bands, night, shared, wanted)
     for done, band in enumerate(chosen):
         progress.step(done / len(chosen))
@@ -107,18 +107,18 @@ def temperatures(
                 f"{band.label}.",
                 "Mosaic the tiles of a day first (Merge), and give each date once.",
             )
-        found[band.day] = _temperature(band, units, scale)
+        found[band.day] = _temperature(band, units, scale, progress)
         text = f"{found[band.day].scaling.describe()} in {found[band.day].unit}"
-        told[text] = told.get(text, 0) + 1
+        told.setdefault(text, set()).add(band.day)
     if undated:
         raise InputError(
             f"{_parameter(night)}: no date is found for {listed(undated)}.",
             "Put it into the file name (LST_20210401.tif), or give the layer a fixed temporal "
             "range.",
         )
-    for text, count in told.items():
+    for text, days in told.items():
         side = "night" if night else "day"
-        progress.info(f"Temperature by {side} = {text}: {count} dates.")
+        progress.info(f"Temperature by {side} = {text}: {describe_days(days)}.")
     return found
 
 
@@ -179,7 +179,7 @@ def check_albedo_dates(bands: Sequence[ProductBand]) -> None:
         seen[band.day] = band
 
 
-def albedo_scaling(band: ProductBand) -> Scaling:
+def albedo_scaling(band: ProductBand, progress: Progress) -> Scaling:
     """Return how an albedo band's stored numbers become albedo.
 
     Raises
@@ -194,7 +194,7 @@ def albedo_scaling(band: ProductBand) -> Scaling:
         scaling = Scaling(_MODIS_ALBEDO_SCALE, 0.0, fills, "MODIS MCD43A3")
     else:
         scaling = Scaling(1.0, 0.0, (), "stored number")
-    values = _sampled(band, scaling)
+    values = _sampled(band, scaling, progress)
     if values.size and float(np.median(values)) > 1.0:
         raise RasterError(
             f"{band.label} has values from {values.min():.4g} to {values.max():.4g}, half of them "
@@ -268,7 +268,9 @@ def _by_file(bands: Sequence[ProductBand]) -> list[tuple[str, list[ProductBand]]
     return [(own[0].path.name, own) for own in files.values()]
 
 
-def _temperature(band: ProductBand, units: str, scale: float | None) -> Temperature:
+def _temperature(
+    band: ProductBand, units: str, scale: float | None, progress: Progress
+) -> Temperature:
     if scale is not None:
         scaling = Scaling(scale, 0.0, (), "SCALE given")
     elif band.declares_scale:
@@ -277,15 +279,15 @@ def _temperature(band: ProductBand, units: str, scale: float | None) -> Temperat
         scaling = Scaling(_MODIS_LST_SCALE, 0.0, (), "MODIS")
     else:
         scaling = Scaling(1.0, 0.0, (), "stored number")
-    unit = _unit(band, scaling, units)
+    unit = _unit(band, scaling, units, progress)
     if unit == "kelvin" and band.is_integer and not band.has_nodata:
         scaling = replace(scaling, fills=(0.0,))
     return Temperature(band, scaling, unit)
 
 
-def _unit(band: ProductBand, scaling: Scaling, units: str) -> str:
+def _unit(band: ProductBand, scaling: Scaling, units: str, progress: Progress) -> str:
     """Tell kelvin from degrees Celsius by the range of the values."""
-    values = _sampled(band, scaling)
+    values = _sampled(band, scaling, progress)
     values = values[values != 0]
     if not values.size:
         return "kelvin" if units == "auto" else units
@@ -311,8 +313,8 @@ def _unit(band: ProductBand, scaling: Scaling, units: str) -> str:
     )
 
 
-def _sampled(band: ProductBand, scaling: Scaling) -> np.ndarray:
-    stored = sample(band)
+def _sampled(band: ProductBand, scaling: Scaling, progress: Progress) -> np.ndarray:
+    stored = sample(band, progress)
     values = scaling.apply(
         stored * band.scale + band.offset if band.declares_scale else stored, band
     )
