@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from qgis.core import (
     Qgis,
     QgsProcessingContext,
@@ -23,7 +24,6 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
 )
-from rasterio.transform import from_origin
 
 NAMES = ("VV", "VH", "angle")
 DAYS = ("20210401", "20210407", "20210413")
@@ -39,7 +39,7 @@ def write(path: Path, values: np.ndarray, names: tuple[str, ...] = NAMES, **tags
         count=len(values),
         dtype="float32",
         crs="EPSG:32633",
-        transform=from_origin(500_000, 5_600_000, 10, 10),
+        transform=Affine(10, 0, 500_000, 0, -10, 5_600_000),
         nodata=np.nan,
     ) as dataset:
         dataset.write(values.astype("float32"))
@@ -99,7 +99,7 @@ def test_settings_reach_the_core(run: Callable, tmp_path: Path) -> None:
     power = np.full((2, 20, 20), 0.05)
     power[:, :, ::2] = 0.2  # −7 dB: above VV_MAX −8, VH_MAX −9
     power[:, :12, 8:10] = np.nan
-    path = write(tmp_path / "20210401.tif", power, ("b1", "b2"), ORBIT_PASS="DESCENDING")
+    path = write(tmp_path / "20210401.tif", power, ("b1", "b2"), orbit_state="descending")
     given = {
         "INPUT": [path],
         "BANDS": "VH=b1;VV=b2",
