@@ -21,7 +21,6 @@ from ..rasters.reading import (
     BandInfo,
     RasterInfo,
     RasterReader,
-    describe_raster,
     open_raster,
 )
 from ..rasters.styles import paletted_style
@@ -29,6 +28,7 @@ from ..rasters.warping import source_window
 from ..rasters.writing import BYTE_NODATA, RasterWriter, write_text
 from .alignment_cells import cell_readers, coarsening
 from .rows import listed
+from .series import describe_rasters
 from .series_files import refuse_own_inputs, staged_folder
 from .table import RasterInput
 
@@ -118,21 +118,21 @@ def align_rasters(
         For a raster that does not touch the grid.
     """
     progress = progress or Progress()
-    if not inputs:
-        raise InputError("No raster is given.", "Add the rasters to align.")
     if resampling not in RESAMPLINGS:
         raise InputError(
             f"The resampling '{resampling}' is unknown.", f"Use one of {', '.join(RESAMPLINGS)}."
         )
     target = Path(folder).absolute()
     plans = []
-    for item in inputs:
+    for info in describe_rasters(inputs, progress.part(0.0, 0.02)):
         progress.check()
-        plans.append(_plan(item, grid, resampling, categorical, progress))
+        plans.append(_plan(info, grid, resampling, categorical, progress))
     _check_outputs(plans, target)
     with staged_folder(target) as staging, bounded_cache():
         for done, plan in enumerate(plans):
-            part = progress.part(done / len(plans), (done + 1) / len(plans))
+            part = progress.part(
+                0.02 + 0.98 * done / len(plans), 0.02 + 0.98 * (done + 1) / len(plans)
+            )
             _align(plan, grid, staging / plan.name, part)
     plans.sort(key=lambda plan: plan.day or date.min)
     return [target / plan.name for plan in plans]
@@ -159,18 +159,12 @@ def is_class_band(info: RasterInfo, band: BandInfo, patterns: Sequence[str], dat
 
 
 def _plan(
-    item: RasterInput,
+    info: RasterInfo,
     grid: Grid,
     resampling: str,
     categorical: Sequence[str],
     progress: Progress,
 ) -> _Plan:
-    info = describe_raster(
-        item.path,
-        fallback_date=item.fallback_date,
-        fallback_end=item.fallback_end,
-        progress=progress,
-    )
     if source_window(info.grid, grid) is None:
         raise RasterError(
             f"The raster '{info.path.name}' does not touch the grid: it covers "
@@ -317,11 +311,8 @@ def _fit_bytes(plan: _Plan, grid: Grid, progress: Progress) -> bool:
                 height = min(_BLOCK, window.row + window.height - row)
                 values = reader.read([band.index], Window(window.col, row, window.width, height))
                 known = values[np.isfinite(values)]
-                if known.size and (
-                    known.min() < 0
-                    or known.max() >= BYTE_NODATA
-                    or not np.equal(known, np.rint(known)).all()
-                ):
+                whole = np.equal(known, np.rint(known)) & (known >= 0) & (known < BYTE_NODATA)
+                if not whole.all():
                     return False
     return True
 

@@ -63,7 +63,7 @@ def describe_rasters(
     """
     progress = progress or Progress()
     if not inputs:
-        raise InputError("No raster is given.", "Add the rasters of the series.")
+        raise InputError("No raster is given.", "Add rasters.")
     infos: dict[Path, RasterInfo] = {}
     for done, item in enumerate(inputs):
         progress.step(done / len(inputs))
