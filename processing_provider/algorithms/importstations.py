@@ -148,7 +148,7 @@ class ImportStations(SoilMoistureAlgorithm):
             units=self.parameterAsEnumString(parameters, "UNITS", context),
             quality_flags=self.parameterAsString(parameters, "QUALITY_FLAGS", context),
             moisture_max=self.parameterAsDouble(parameters, "MOISTURE_MAX", context),
-            screening=self.parameterAsEnumStrings(parameters, "SCREENING", context),
+            screening=self.read_screening(parameters, context),
             drops=drops,
             progress=progress.part(0.0, 0.9),
             **columns,
@@ -159,3 +159,11 @@ class ImportStations(SoilMoistureAlgorithm):
             **self.write(parameters, "OUTPUT", context, table, types, last),
             **self.write(parameters, "DROPPED", context, drops.table(), {}, last),
         }
+
+    def read_screening(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> list[str]:
+        """Return the rules; none where the list is empty, for which QGIS gives the default."""
+        if parameters.get("SCREENING", SCREENING) in ([], ""):
+            return []
+        return self.parameterAsEnumStrings(parameters, "SCREENING", context)

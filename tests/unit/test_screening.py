@@ -268,7 +268,8 @@ def test_raw_daily_series_have_flat_lines(shared_data: Path) -> None:
 def test_impossible_values_of_a_raw_network(shared_data: Path) -> None:
     drops, progress = Drops(), RecordingProgress()
     path = shared_data / "scan_daily" / "insitu_daily_2010_on.csv.gz"
-    table = import_stations(path, depth_min=0.1, depth_max=0.1, drops=drops, progress=progress)
+    column = {"value_columns": "vwc_010cm=0.1", "depth_max": 0.1}
+    table = import_stations(path, drops=drops, progress=progress, **column)
     assert 0 <= table.column("moisture").min() <= table.column("moisture").max() <= 1
     assert any("up to 448" in said or "to 448" in said for said in progress.warnings)
     assert drops.total("implausible") > 0

@@ -79,12 +79,13 @@ class Drops:
         code = group_codes(*keys)
         order = np.argsort(code, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(code[order]) != 0])
+        days = readings.day
         for rows in np.split(order, starts[1:]):
             first = int(rows[0])
             depths = float(readings.depth_from[first]), float(readings.depth_to[first])
             sensor = Sensor(readings.network[first], readings.station[first], *depths)
             n = readings.count[rows].sum()
-            self.add_days(sensor, reason, readings.day[rows], detail, n)
+            self.add_days(sensor, reason, days[rows], detail, n)
 
     def extend(self, rows: Sequence[Drop]) -> None:
         """Take over what others noted."""

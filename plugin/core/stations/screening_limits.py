@@ -210,9 +210,9 @@ def listed_sensors(sensors: Iterable[Sensor], most: int) -> str:
 
 
 def _sensors(readings: Readings) -> list[Sensor]:
-    ends = zip(readings.depth_from.tolist(), readings.depth_to.tolist())
-    different = set(zip(readings.network, readings.station, ends))
-    return [Sensor(network, station, *depths) for network, station, depths in different]
+    names = zip(readings.network, readings.station)
+    different = set(zip(names, readings.depth_from.tolist(), readings.depth_to.tolist()))
+    return [Sensor(*name, top, bottom) for name, top, bottom in different]
 
 
 def _check_depths(readings: Readings) -> None:
