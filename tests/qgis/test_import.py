@@ -114,7 +114,7 @@ def test_flags_screening_and_largest_moisture(
 
     assert alm() == {"02": (24, 0.105)}
     assert alm(SCREENING=[]) == {"01": (24, 0.105), "02": (24, 0.105)}
-    assert alm(SCREENING="spikes;flat") == {"01": (24, 0.105), "02": (24, 0.105)}
+    assert alm(SCREENING="spikes,flat") == {"01": (24, 0.105), "02": (24, 0.105)}
     assert alm(QUALITY_FLAGS="G;D03") == {"02": (48, 0.5025)}
     assert alm(QUALITY_FLAGS="") == {"02": (48, 0.5025)}
     assert alm(QUALITY_FLAGS="", MOISTURE_MAX=0.6) == {"02": (24, 0.105)}
