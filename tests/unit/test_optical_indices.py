@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
 from soil_moisture_mapper.plugin.core.covariates import optical
-from soil_moisture_mapper.plugin.core.covariates.optical import (
-    clean_reflectance,
+from soil_moisture_mapper.plugin.core.covariates.optical import optical_indices
+from soil_moisture_mapper.plugin.core.covariates.optical_cells import Tally, clean_reflectance
+from soil_moisture_mapper.plugin.core.covariates.optical_formulas import (
+    INDICES,
     compute_indices,
-    optical_indices,
+    index_of,
 )
-from soil_moisture_mapper.plugin.core.covariates.optical_formulas import INDICES, index_of
 from soil_moisture_mapper.plugin.core.covariates.sensors import ROLES, detect_sensor
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
@@ -200,7 +201,7 @@ def test_quotient_by_zero_is_missing():
 
 
 def test_what_cannot_be_reflectance_is_missing_and_counted():
-    tally = optical.Tally()
+    tally = Tally()
     arrays = {
         "red": np.array([0.1, -0.01, -0.021, 1.7, 0.0, 0.0, np.nan]),
         "nir": np.array([0.3, 0.30, 0.3, 0.3, 0.0, 0.3, 0.3]),
@@ -768,6 +769,22 @@ def test_same_band_in_several_sizes_is_read_at_the_finest(tmp_path):
     ]
     found = first(inputs, tmp_path / "out", indices=["ndvi"])["NDVI"]
     np.testing.assert_allclose(found, np.full((4, 6), 0.5), rtol=1e-6)
+
+
+def test_shifted_bands_and_days_of_several_grids_are_told(tmp_path):
+    nir = np.tile([0.2, 0.4, 0.6, 0.8], (3, 1))
+    inputs = [
+        write(tmp_path / "s2_20210401_B4.tif", {"": 0.1}),
+        write(tmp_path / "s2_20210401_B8.tif", {"": nir}, origin=(500_005.0, 5_535_000.0)),
+        write(tmp_path / "s2_20210402.tif", {"B4": 0.1, "B8": 0.3}, cell=30.0),
+    ]
+    paths, progress = run(inputs, tmp_path / "out", indices=["ndvi"], cloud_band="none")
+    (warning,) = progress.warnings
+    assert warning.startswith("The cells of 's2_20210401_B8.tif' are shifted")
+    assert any(text.startswith("The days have 2 grids") for text in progress.messages)
+    between = np.array([0.2, 0.3, 0.5, 0.7])  # left of the first centre there is none to weigh
+    expected = np.tile((between - 0.1) / (between + 0.1), (3, 1))
+    np.testing.assert_allclose(read(paths[0])["NDVI"], expected, rtol=1e-6)
 
 
 def test_rows_from_south_to_north(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Mapping, Sequence
@@ -17,9 +17,10 @@ from ..rasters.grids import Grid, Window
 from ..rasters.styles import continuous_style
 from ..rasters.writing import RasterWriter
 from .cloud import DROPPED, MaskRule, check_classes, parse_clear_values
-from .optical_formulas import INDICES, Index, index_of
+from .optical_cells import Tally, clean_reflectance, report_tallies
+from .optical_formulas import INDICES, Index, compute_indices, index_of
 from .reflectance import Scene, SceneRequest, check_grids, choose_sensor, find_scenes
-from .reflectance_scaling import HIGHEST, LOWEST, GivenFactors, scene_scaling
+from .reflectance_scaling import GivenFactors, scene_scaling
 from .rows import listed
 from .sensors import ROLES, Sensor, parse_bands, shown
 from .sensors_bands import ProductBand, Scaling, describe_bands, describe_days
@@ -31,25 +32,6 @@ _BLOCK = 1024
 _GREENS = ("#8c510a", "#d8b365", "#f6e8c3", "#7fbf7b", "#1b7837")
 _BLUES = ("#8c510a", "#d8b365", "#f5f5f5", "#67a9cf", "#2166ac")
 _GREYS = ("#000000", "#404040", "#808080", "#bfbfbf", "#ffffff")
-
-
-@dataclass
-class Tally:
-    """What became of the cells of a scene."""
-
-    cells: int = 0
-    masked: int = 0
-    filled: int = 0
-    empty: int = 0
-    raised: int = 0
-    outside: dict[str, int] = field(default_factory=dict)
-
-    def line(self, day: date, indices: int) -> str:
-        """Tell a scene in one line."""
-        share = 100 * self.filled / max(self.cells, 1)
-        masked = 100 * self.masked / max(self.cells, 1)
-        text = f"{day}: {indices} indices, {share:.1f} % of the cells have a value"
-        return f"{text}, {masked:.1f} % are masked." if self.masked else f"{text}."
 
 
 @dataclass(frozen=True)
@@ -139,45 +121,8 @@ def optical_indices(
         progress.step(0.05 + 0.05 * done / len(plans))
         jobs.append(_prepare(scene, possible, chosen, given, cells, progress))
     _tell_factors(jobs, progress)
+    _tell_grids(jobs, progress)
     return _write_all(jobs, Path(folder).absolute(), progress.part(0.1, 1.0))
-
-
-def compute_indices(reflectance: Mapping[str, np.ndarray], indices: Sequence[Index]) -> np.ndarray:
-    """Compute indices from reflectance by role, in doubles.
-
-    Parameters
-    ----------
-    reflectance : mapping of str to float64 array, shape (rows, columns)
-        0 to 1, NaN missing.
-    indices : sequence of Index
-
-    Returns
-    -------
-    float32 array, shape (indices, rows, columns)
-        NaN where a band that the index uses is missing or its quotient has no denominator.
-    """
-    shape = next(iter(reflectance.values())).shape
-    result = np.empty((len(indices), *shape), dtype=np.float32)
-    with np.errstate(invalid="ignore", over="ignore"):
-        for position, index in enumerate(indices):
-            result[position] = index.formula(reflectance)
-    return result
-
-
-def clean_reflectance(reflectance: Mapping[str, np.ndarray], tally: Tally | None = None) -> None:
-    """Take out, in place, what cannot be reflectance, and count it; see `optical_indices`."""
-    tally = tally or Tally()
-    nothing = np.ones(next(iter(reflectance.values())).shape, dtype=bool)
-    for values in reflectance.values():
-        nothing &= values == 0
-    tally.empty += int(nothing.sum())
-    for role, values in reflectance.items():
-        outside = (values < LOWEST) | (values > HIGHEST)
-        raised = (values < 0) & ~outside
-        tally.raised += int(raised.sum())
-        tally.outside[role] = tally.outside.get(role, 0) + int(outside.sum())
-        values[raised] = 0.0
-        values[outside | nothing] = np.nan
 
 
 def _check_choice(
@@ -268,18 +213,40 @@ def _prepare(
 
 def _tell_factors(jobs: Sequence[_Job], progress: Progress) -> None:
     dates: dict[str, set[date]] = {}
-    sizes: set[str] = set()
     for job in jobs:
         for scaling in job.scalings.values():
             dates.setdefault(scaling.describe(), set()).add(job.scene.day)
+    for text, days in dates.items():
+        progress.info(f"Reflectance = {text}: {describe_days(days)}.")
+
+
+def _tell_grids(jobs: Sequence[_Job], progress: Progress) -> None:
+    sizes: set[str] = set()
+    shifted: list[str] = []
+    grids: list[Grid] = []
+    for job in jobs:
         own = sorted({band.grid.resolution[0] for band in job.bands.values()})
         if len(own) > 1:
             cells = ", ".join(f"{size:g}" for size in own)
             sizes.add(f"{cells} are brought to {job.grid.resolution[0]:g}")
-    for text, days in dates.items():
-        progress.info(f"Reflectance = {text}: {describe_days(days)}.")
+        for band in job.bands.values():
+            same_size = np.allclose(band.grid.resolution, job.grid.resolution)
+            if same_size and job.grid.offset_in(band.grid) is None:
+                shifted.append(band.label)
+        if not any(job.grid.matches(grid) for grid in grids):
+            grids.append(job.grid)
     for text in sorted(sizes):
         progress.info(f"Cells of {text}: coarser ones interpolated, finer ones averaged.")
+    if shifted:
+        progress.warn(
+            f"The cells of {listed(shifted)} are shifted against the other bands by a part of a "
+            "cell: interpolated."
+        )
+    if len(grids) > 1:
+        progress.info(
+            f"The days have {len(grids)} grids, and so have their rasters: bring these to one "
+            "grid for statistics over time."
+        )
 
 
 def _write_all(jobs: Sequence[_Job], folder: Path, progress: Progress) -> list[Path]:
@@ -297,7 +264,7 @@ def _write_all(jobs: Sequence[_Job], folder: Path, progress: Progress) -> list[P
         else:
             paths.append(target)
             progress.info(tally.line(job.scene.day, len(job.indices)))
-    _report(tallies, empty, progress)
+    report_tallies(tallies, empty, progress)
     if not paths:
         raise InputError(
             f"No cell has a value on {listed(empty)}.",
@@ -369,31 +336,3 @@ def _style(index: Index) -> str:
     if index.name == "albedo":
         return continuous_style(0.0, 0.5, colours=_GREYS)
     return continuous_style(-0.8, 0.8, colours=_BLUES)
-
-
-def _report(tallies: Sequence[Tally], empty: Sequence[str], progress: Progress) -> None:
-    total: dict[str, int] = {}
-    for tally in tallies:
-        for role, count in tally.outside.items():
-            total[role] = total.get(role, 0) + count
-    cells = max(sum(tally.cells for tally in tallies), 1)
-    outside = ", ".join(f"{role} {count}" for role, count in total.items() if count)
-    if outside:
-        progress.info(
-            f"Reflectance below {LOWEST:g} or above {HIGHEST:g} counts as missing, in cells: "
-            f"{outside}."
-        )
-    raised = sum(tally.raised for tally in tallies)
-    if raised:
-        progress.info(f"Reflectance from {LOWEST:g} to 0 counts as 0: {raised} values.")
-    nothing = sum(tally.empty for tally in tallies)
-    if nothing:
-        progress.info(f"{nothing} cells are 0 in every band: missing.")
-    bad = max(total.values(), default=0)
-    if bad + raised > 0.1 * cells:
-        progress.warn(
-            f"More than a tenth of the values lies below 0 or above {HIGHEST:g}: check that SCALE "
-            "and OFFSET fit the product."
-        )
-    if empty:
-        progress.warn(f"No cell has a value on {listed(empty)}: no raster is written.")

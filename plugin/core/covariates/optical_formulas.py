@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -111,3 +111,25 @@ def index_of(key: str, sensor: str) -> Index:
     whose bands lie close to them.
     """
     return _ALBEDO[sensor] if key == "albedo" else _COMMON[key]
+
+
+def compute_indices(reflectance: Mapping[str, np.ndarray], indices: Sequence[Index]) -> np.ndarray:
+    """Compute indices from reflectance by role, in doubles.
+
+    Parameters
+    ----------
+    reflectance : mapping of str to float64 array, shape (rows, columns)
+        0 to 1, NaN missing.
+    indices : sequence of Index
+
+    Returns
+    -------
+    float32 array, shape (indices, rows, columns)
+        NaN where a band that the index uses is missing or its quotient has no denominator.
+    """
+    shape = next(iter(reflectance.values())).shape
+    result = np.empty((len(indices), *shape), dtype=np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for position, index in enumerate(indices):
+            result[position] = index.formula(reflectance)
+    return result
