@@ -312,6 +312,15 @@ def test_angle_in_radians_is_taken_to_degrees(tmp_path):
     assert any("is in radians" in text for text in progress.messages)
 
 
+def test_angle_of_zero_is_filling(tmp_path):
+    """SNAP fills with 0 and declares no nodata; backscatter of 0 is outside its range anyway."""
+    values = scene()
+    given = np.where(np.isfinite(values), values, 0.0)
+    item = write(tmp_path / "S1_20210401.tif", given, nodata=None)
+    (path,) = prepare([item], tmp_path / "out")
+    np.testing.assert_allclose(read(path), expected(values, 10), rtol=0, atol=4e-6)
+
+
 def test_images_in_degrees(tmp_path):
     values = scene()
     item = write(tmp_path / "S1_20210401.tif", values, x=10.0, y=50.0, cell=0.0001, crs="EPSG:4326")

@@ -14,13 +14,13 @@ from soil_moisture_mapper.plugin.core.covariates.backscatter_bands import (
     match_bands,
     parse_bands,
 )
-from soil_moisture_mapper.plugin.core.covariates.backscatter_images import find_passes
 from soil_moisture_mapper.plugin.core.covariates.backscatter_metadata import (
     orbit_in_name,
     orbit_in_tags,
     read_snap_header,
     start_in_name,
 )
+from soil_moisture_mapper.plugin.core.covariates.backscatter_passes import find_passes
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
 from soil_moisture_mapper.plugin.core.errors import InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
@@ -358,6 +358,29 @@ def test_two_passes_of_one_orbit_are_joined_with_a_warning(tmp_path):
     )
     assert len(one.bands) == 2
     assert any("Two descending passes on 2021-04-01" in text for text in progress.warnings)
+
+
+def test_passes_of_both_orbits_on_other_days_are_told(tmp_path):
+    progress = RecordingProgress()
+    evening = image(tmp_path / "S1A_IW_GRDH_1SDV_20210406T170516_ABCD.tif")
+    morning = image(tmp_path / f"{GEE.format('055316')}.tif")
+    found = passes(evening, morning, wanted={"VV": "VV"}, progress=progress)
+    assert [one.file for one in found] == ["s1_20210401.tif", "s1_20210406.tif"]
+    (warning,) = progress.warnings
+    assert "seem to be of an ascending and a descending pass" in warning
+    night = [
+        image(tmp_path / f"S1A_IW_GRDH_1SDV_{moment}_ABCD.tif")
+        for moment in ("20210506T235516", "20210513T000316")
+    ]
+    progress = RecordingProgress()
+    passes(*night, wanted={"VV": "VV"}, progress=progress)
+    assert progress.warnings == []
+
+
+def test_amplitude_is_refused(tmp_path):
+    name = "S1A_IW_20210401T055316_DVP_RTC30_G_gauned_1A2B_VV.tif"
+    with pytest.raises(InputError, match=f"hold amplitude, as their names say: {name}"):
+        passes(image(tmp_path / name, (None,)), decibels=False)
 
 
 def test_a_place_shown_twice_is_an_error(tmp_path):

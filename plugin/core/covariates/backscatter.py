@@ -21,13 +21,14 @@ from ..rasters.writing import RasterWriter
 from .backscatter_bands import DEFAULT_BANDS, POLARISATIONS, ROLES, parse_bands
 from .backscatter_blocks import BlockMaker, Marks, Preparation, work_in_order
 from .backscatter_grid import block_windows, common_grid, cut_grid
-from .backscatter_images import Pass, find_passes
+from .backscatter_passes import Pass, find_passes
 from .backscatter_units import check_units
 from .rows import listed
 from .table import RasterInput
 
 UNITS = ("db", "linear")
 _BAND_UNITS = {"VV": "dB", "VH": "dB", "angle": "degree"}
+_CHECKING = 0.05  # of the run
 _GREYS = ("#000000", "#404040", "#808080", "#c0c0c0", "#ffffff")
 
 
@@ -88,17 +89,20 @@ def prepare_backscatter(
         grid = cut_grid(grid, extent, extent_crs)
         passes = _touching(passes, grid, progress)
     progress.info(f"Grid of all dates: {grid.describe()}.")
-    factors = {
-        (band.path, band.band): check_units(band, decibels=preparation.decibels, progress=progress)
-        for one in passes
-        for band in one.bands
-    }
+    members = [band for one in passes for band in one.bands]
+    factors = {}
+    for number, band in enumerate(members, start=1):
+        factors[band.path, band.band] = check_units(
+            band, decibels=preparation.decibels, progress=progress
+        )
+        progress.step(_CHECKING * number / len(members))
     roles = tuple(role for role in ROLES if any(one.of(role) for one in passes))
     maker = BlockMaker(preparation, grid, roles, factors, Marks())
     target = Path(folder).absolute()
     with bounded_cache(), _all_at_once(target) as temporary:
-        names = _write_all(maker, passes, temporary, threads, progress)
-    maker.marks.tell([band for one in passes for band in one.bands], progress)
+        rest = progress.part(_CHECKING, 1.0)
+        names = _write_all(maker, passes, temporary, threads, rest)
+    maker.marks.tell(members, progress)
     return [target / name for name in names]
 
 

@@ -27,7 +27,8 @@ from .backscatter_cells import (
     to_decibels,
     touched_cells,
 )
-from .backscatter_images import ImageBand, Pass
+from .backscatter_images import ImageBand
+from .backscatter_passes import Pass
 
 PORTION = 250_000  # source cells of a band read at a time: they stay in the processor's cache
 _POLL_SECONDS = 0.1
@@ -197,7 +198,8 @@ class BlockMaker:
         if band.role in POLARISATIONS:
             low, high = self.preparation.range_of(band.role)
             return power_within(values, low, high, decibels=self.preparation.decibels)
-        valid = np.isfinite(values)
+        with np.errstate(invalid="ignore"):
+            valid = values > 0  # 0 is what programs fill with
         np.copyto(values, 0.0, where=~valid)
         factor = self.factors[band.path, band.band]
         return (values if factor == 1.0 else values * factor), valid

@@ -1,9 +1,9 @@
-"""The radar images of a run: their bands, days and passes, and what keeps them from one series."""
+"""The radar images of a run: their files, bands, days and orbits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from ..rasters.grids import Grid, crs_name, same_crs
 from ..rasters.names import date_in_name, date_in_tag, is_nameless
 from ..rasters.paths import check_local_path
 from ..rasters.reading import RasterReader, describe_raster, grid_of, open_raster
-from .backscatter_bands import POLARISATIONS, ROLES, Label, match_bands
+from .backscatter_bands import POLARISATIONS, Label, match_bands
 from .backscatter_metadata import (
-    ORBIT_NAMES,
     UNKNOWN,
+    is_amplitude,
     orbit_in_name,
     orbit_in_tags,
     read_snap_header,
@@ -26,9 +26,7 @@ from .backscatter_metadata import (
 from .rows import listed
 from .table import RasterInput
 
-SAME_PASS = 1800  # seconds between the starts of slices of one pass
 _FOLDERS = 2  # levels of folders whose names may hold the date
-_SAME_PLACE = 0.5  # of the smaller extent
 
 
 @dataclass(frozen=True)
@@ -52,25 +50,6 @@ class ImageBand:
 
 
 @dataclass(frozen=True)
-class Pass:
-    """The bands that make one raster of the series: those of a day and an orbit direction."""
-
-    day: date
-    orbit: str
-    bands: tuple[ImageBand, ...]
-
-    @property
-    def file(self) -> str:
-        """The name of the raster to write."""
-        orbit = f"{self.orbit}_" if self.orbit else ""
-        return f"s1_{orbit}{self.day:%Y%m%d}.tif"
-
-    def of(self, role: str) -> tuple[ImageBand, ...]:
-        """Return the bands of a role."""
-        return tuple(band for band in self.bands if band.role == role)
-
-
-@dataclass(frozen=True)
 class _File:
     """One file, read as far as its bands and dates."""
 
@@ -82,35 +61,35 @@ class _File:
     labels: tuple[tuple[Label, date | None], ...]
 
 
-def find_passes(
+def find_images(
     inputs: Sequence[RasterInput],
     wanted: Mapping[str, str],
     *,
     decibels: bool,
     progress: Progress,
-) -> tuple[Pass, ...]:
-    """Sort the bands of all images into passes, in the order of days and orbits.
+) -> list[ImageBand]:
+    """Return the bands of all images that have a role, in the order of the paths.
 
-    Slices, tiles and single bands of one pass come together. What was found is told.
+    Parameters
+    ----------
+    inputs : sequence of RasterInput
+    wanted : mapping
+        Role → name; see `parse_bands`.
+    decibels : bool
+        Which of two bands is taken that differ in units.
 
     Raises
     ------
     InputError
-        For no image, no band of the names wanted, images without date, two passes of a day
-        whose orbits are not told, or a place shown twice in one pass.
+        For no image, no band of the names wanted, amplitudes, and images without date.
     RasterError
         For images that cannot be read, are not geocoded, rotated or in several systems.
     """
     if not inputs:
         raise InputError("No image is given.", "Add the radar images of the series.")
-    files = _describe_all(inputs, progress)
-    bands = _choose_bands(files, wanted, decibels, progress)
+    bands = _choose_bands(_describe_all(inputs, progress), wanted, decibels, progress)
     _check_grids(bands)
-    passes = _passes(_share_orbits(bands), progress)
-    for one in passes:
-        _check_pass(one, progress)
-    _tell(passes, progress)
-    return passes
+    return bands
 
 
 def _describe_all(inputs: Sequence[RasterInput], progress: Progress) -> list[_File]:
@@ -211,13 +190,15 @@ def _choose_bands(
     files: Sequence[_File], wanted: Mapping[str, str], decibels: bool, progress: Progress
 ) -> list[ImageBand]:
     chosen: list[ImageBand] = []
-    unused, undated = [], []
+    unused, undated, amplitudes = [], [], []
     for file in files:
         days = dict.fromkeys(day for _, day in file.labels)
         before = len(chosen)
         for day in days:
             labels = [label for label, own in file.labels if own == day]
             found = match_bands(labels, wanted, decibels=decibels, where=file.path.name)
+            if is_amplitude(file.path.name) and set(found) & set(POLARISATIONS):
+                amplitudes.append(file.path.name)
             if found and day is None:
                 undated.append(file.path.name)
             chosen += [
@@ -238,6 +219,11 @@ def _choose_bands(
             names = ", ".join(label.name for label, _ in file.labels)
             unused.append(f"'{file.path.name}' ({names})")
     _check_choice(chosen, unused, undated, wanted, progress)
+    if amplitudes:
+        raise InputError(
+            f"Images hold amplitude, as their names say: {listed(amplitudes)}.",
+            "Square them (Raster calculator) and name them anew, or order the product in power.",
+        )
     return chosen
 
 
@@ -284,104 +270,3 @@ def _check_grids(bands: Sequence[ImageBand]) -> None:
                 f"{crs_name(first.grid.crs)}, '{band.file}' has {crs_name(band.grid.crs)}.",
                 "Bring them to one first, with 'Warp (reproject)', or run them apart.",
             )
-
-
-def _share_orbits(bands: Sequence[ImageBand]) -> list[ImageBand]:
-    """Give bands without orbit the one known of their pass: a lone angle file tells none."""
-    known: dict[date, list[ImageBand]] = {}
-    for band in bands:
-        if band.orbit:
-            known.setdefault(band.day, []).append(band)
-    shared = []
-    for band in bands:
-        same_day = known.get(band.day, [])
-        orbits = {other.orbit for other in same_day if _may_be_one_pass(band, other)}
-        alone = not band.orbit and len(orbits) == 1
-        shared.append(replace(band, orbit=orbits.pop()) if alone else band)
-    return shared
-
-
-def _may_be_one_pass(first: ImageBand, second: ImageBand) -> bool:
-    if first.start is None or second.start is None:
-        return True
-    return abs(first.start - second.start) <= SAME_PASS
-
-
-def _passes(bands: Sequence[ImageBand], progress: Progress) -> tuple[Pass, ...]:
-    together: dict[tuple[date, str], list[ImageBand]] = {}
-    for band in sorted(bands, key=lambda b: (b.day, b.orbit, ROLES.index(b.role), str(b.path))):
-        together.setdefault((band.day, band.orbit), []).append(band)
-    passes = []
-    for (day, orbit), members in together.items():
-        if any(band.role in POLARISATIONS for band in members):
-            passes.append(Pass(day, orbit, tuple(_best_ranked(members))))
-        else:
-            names = listed(sorted({band.file for band in members}))
-            progress.warn(f"{day}, {ORBIT_NAMES[orbit]}: no image goes with the angle in {names}.")
-    return tuple(passes)
-
-
-def _best_ranked(members: Sequence[ImageBand]) -> list[ImageBand]:
-    """Leave out second-best bands, such as the local beside the ellipsoidal angle."""
-    best = {role: min((b.rank for b in members if b.role == role), default=0) for role in ROLES}
-    return [band for band in members if band.rank == best[band.role]]
-
-
-def _check_pass(one: Pass, progress: Progress) -> None:
-    """Raise where a pass is none: a place shown twice, or passes of both orbits untold."""
-    apart = set()
-    for role in ROLES:
-        members = one.of(role)
-        for position, first in enumerate(members):
-            for second in members[position + 1 :]:
-                if not _may_be_one_pass(first, second):
-                    apart.add((first.file, second.file))
-                elif _is_twice(first, second):
-                    raise InputError(
-                        f"'{first.file}' and '{second.file}' both show {role} of the same place "
-                        f"on {one.day}.",
-                        "Leave one of them out. If they are two passes, say so in the file names "
-                        "(_ASC_, _DESC_); if they are slices of one, mosaic them or put the "
-                        "start times into the names (20210401T055316).",
-                    )
-    if not apart:
-        return
-    first_name, second_name = sorted(apart)[0]
-    if not one.orbit:
-        raise InputError(
-            f"Images of {one.day} are of two passes, and none says whether it is ascending or "
-            f"descending: '{first_name}' and '{second_name}'.",
-            "Say so in the file names (_ASC_, _DESC_), or run them apart.",
-        )
-    progress.warn(
-        f"Two {ORBIT_NAMES[one.orbit]} passes on {one.day} become one raster: '{first_name}' and "
-        f"'{second_name}'."
-    )
-
-
-def _is_twice(first: ImageBand, second: ImageBand) -> bool:
-    slices = first.start is not None and second.start is not None and first.start != second.start
-    if slices and first.path != second.path:
-        return False
-    return _shared_place(first.grid, second.grid) > _SAME_PLACE
-
-
-def _shared_place(first: Grid, second: Grid) -> float:
-    """Return the common area as a share of the smaller extent."""
-    a, b = first.bounds, second.bounds
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((e[2] - e[0]) * (e[3] - e[1]) for e in (a, b))
-    return max(width, 0.0) * max(height, 0.0) / smaller
-
-
-def _tell(passes: Sequence[Pass], progress: Progress) -> None:
-    for orbit, name in ORBIT_NAMES.items():
-        days = [one for one in passes if one.orbit == orbit]
-        if days:
-            progress.info(f"{len(days)} dates, {name}: {days[0].day} to {days[-1].day}.")
-    for role in ROLES:
-        lacking = [one for one in passes if not one.of(role)]
-        if lacking and len(lacking) < len(passes):
-            names = listed([str(one.day) for one in lacking])
-            progress.warn(f"{role} is missing on {len(lacking)} dates: {names}.")

@@ -30,6 +30,8 @@ _KEYS = (
 # pyroSAR: sensor and mode in slots of four, then the orbit as one letter
 _SLOTS = re.compile(r"(?<![A-Z0-9])S1[A-D]_+(?:IW|EW|SM|WV|S[1-6])_+([AD])_\d{8}", re.I)
 _START = re.compile(r"(?<!\d)(\d{8})T(\d{2})(\d{2})(\d{2})(?!\d)", re.I)
+# ASF's RTC products: gamma0 or sigma0, then power, amplitude or decibels, then four letters
+_AMPLITUDE = re.compile(r"_RTC\d+_[A-Z]_[gs]a[a-z]{4}_", re.I)
 _SNAP_TAG = 65000
 _LONGEST_HEADER = 32 * 2**20
 _SNAP_PASS = re.compile(r"""<MDATTR\s[^>]*name="PASS"[^>]*>\s*(\w+)\s*</MDATTR>""", re.I)
@@ -89,6 +91,11 @@ def start_in_name(text: str) -> int | None:
         if date_in_name(found.group(1))[0] and hours < 24 and minutes < 60 and seconds < 61:
             return 3600 * hours + 60 * minutes + seconds
     return None
+
+
+def is_amplitude(text: str) -> bool:
+    """Whether a file name of ASF's radiometrically corrected products says amplitude."""
+    return _AMPLITUDE.search(text) is not None
 
 
 def read_snap_header(path: Path) -> SnapHeader | None:
