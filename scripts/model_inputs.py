@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from model_parts import Input
 from qgis.core import (
     Qgis,
     QgsProcessingParameterCrs,
     QgsProcessingParameterDateTime,
-    QgsProcessingParameterDefinition,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterMultipleLayers,
@@ -19,17 +18,8 @@ from qgis.core import (
 )
 
 
-@dataclass(frozen=True)
-class Input:
-    """An input of the model: its parameter, place in the diagram, and help."""
-
-    parameter: QgsProcessingParameterDefinition
-    place: tuple[float, float]
-    help: str
-    advanced: bool = False
-
-
-def _rasters(name: str, title: str, *, optional: bool = False) -> Any:
+def rasters(name: str, title: str, *, optional: bool = False) -> Any:
+    """Return an input of several rasters."""
     kind = Qgis.ProcessingSourceType.Raster
     return QgsProcessingParameterMultipleLayers(name, title, kind, None, optional)
 
@@ -64,17 +54,17 @@ def make_inputs() -> list[Input]:
             "In a coordinate system in metres.",
         ),
         Input(
-            _rasters("REGION_RADAR", "Regional radar passes"),
+            rasters("REGION_RADAR", "Regional radar passes"),
             (0, 1.8),
             f"Dated rasters with bands VV and VH, at least 10 dates. {dated}",
         ),
         Input(
-            _rasters("REGION_STATIC", "Other static rasters of the region", optional=True),
+            rasters("REGION_STATIC", "Other static rasters of the region", optional=True),
             (0, 2.8),
             "For instance soil maps. Bands are covariates, matched by name with the field's.",
         ),
         Input(
-            _rasters(
+            rasters(
                 "REGION_DYNAMIC",
                 "Coarse moisture and other dated rasters of the region",
                 optional=True,
@@ -93,17 +83,17 @@ def make_inputs() -> list[Input]:
             "In a coordinate system in metres. The map takes its cells.",
         ),
         Input(
-            _rasters("FIELD_RADAR", "Radar passes over the field"),
+            rasters("FIELD_RADAR", "Radar passes over the field"),
             (0, 7.8),
             f"As for the region, finer. {dated}",
         ),
         Input(
-            _rasters("FIELD_STATIC", "Other static rasters of the field", optional=True),
+            rasters("FIELD_STATIC", "Other static rasters of the field", optional=True),
             (0, 8.8),
             "The same covariates as in the region, finer where you have them.",
         ),
         Input(
-            _rasters(
+            rasters(
                 "FIELD_DYNAMIC",
                 "Coarse moisture and other dated rasters of the field",
                 optional=True,

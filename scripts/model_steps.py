@@ -5,12 +5,8 @@ Places are columns and rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
-from qgis.core import QgsProcessingModelChildParameterSource
-
-Source = QgsProcessingModelChildParameterSource
+from model_inputs import make_inputs
+from model_parts import Box, Diagram, Output, Source, Step, given, made
 
 SUMMARY = (
     "From elevation models, radar, coarse moisture and readings to a map of one day: terrain and "
@@ -41,46 +37,6 @@ COVARIATE_GROUPS = "\n".join(
         "twi=terrain",
     ]
 )
-
-
-@dataclass(frozen=True)
-class Output:
-    """An output of a step that the model gives: name of the step's output, title and help."""
-
-    source: str
-    title: str
-    help: str
-    place: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Box:
-    """A coloured box behind a part of the diagram: title, left, top, width, height, colour."""
-
-    title: str
-    place: tuple[float, float, float, float]
-    colour: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step: algorithm, what it is there for, its place, its inputs, and what the model keeps."""
-
-    algorithm: str
-    title: str
-    place: tuple[float, float]
-    inputs: dict[str, Any]
-    outputs: dict[str, Output] = field(default_factory=dict)
-
-
-def given(name: str) -> Source:
-    """Take an input of the model."""
-    return Source.fromModelParameter(name)
-
-
-def made(step: str, output: str = "OUTPUT") -> Source:
-    """Take what a step made."""
-    return Source.fromChildOutput(step, output)
 
 
 def _describe(area: str, row: float) -> dict[str, Step]:
@@ -277,9 +233,16 @@ def make_steps() -> dict[str, Step]:
     }
 
 
-BOXES = (
+_BOXES = (
     Box("The region: moisture and covariates of many stations", (-0.1, -0.6, 7.0, 4.8), "#e8f1e4"),
     Box("For both", (0.9, 4.4, 4.0, 1.0), "#eeeeee"),
     Box("The field: the same covariates, finer, and probes", (-0.1, 5.6, 5.95, 5.6), "#e4eef5"),
     Box("The map, and how far to trust it", (5.9, 5.6, 3.0, 7.0), "#f6efdf"),
 )
+
+
+def field_moisture_map() -> Diagram:
+    """Return the whole chain, from readings and rasters to the map of a day."""
+    return Diagram(
+        "Field moisture map", "Maps", SUMMARY, tuple(make_inputs()), make_steps(), _BOXES
+    )

@@ -1,10 +1,10 @@
-"""Make the graphical model "Field moisture map" anew.
+"""Make the graphical models that come with the plugin anew.
 
 Run it in the plugin's environment:
 
-    bash scripts/env.sh python scripts/make_model.py [PICTURE]
+    bash scripts/env.sh python scripts/make_models.py [FOLDER]
 
-With a picture's name (.png), the diagram is drawn as the Model Designer shows it.
+With a folder, the diagrams are drawn into it as the Model Designer shows them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from clone_package import ALIAS, register
-from model_inputs import make_inputs
-from model_steps import BOXES, SUMMARY, Step, make_steps
+from model_parts import Diagram, Step
+from model_preparation import coarse_moisture, sentinel1, terrain_and_soil
+from model_steps import field_moisture_map
 from qgis.core import (
     Qgis,
     QgsApplication,
@@ -30,18 +31,16 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QPointF, QRectF, QSizeF
 from qgis.PyQt.QtGui import QColor, QImage, QPainter
 
-TITLE = "Field moisture map"
-GROUP, GROUP_ID = "Maps", "maps"
 COLUMN, ROW = 290.0, 105.0
 SIZE = 215.0, 42.0
 
 
-def build_model() -> QgsProcessingModelAlgorithm:
-    """Put the model together."""
-    model = QgsProcessingModelAlgorithm(TITLE, GROUP, GROUP_ID)
-    help_texts = {"ALG_DESC": SUMMARY, "SHORT_DESCRIPTION": SUMMARY.split(":")[0] + "."}
-    inputs = make_inputs()
-    for item in inputs:
+def build_model(diagram: Diagram) -> QgsProcessingModelAlgorithm:
+    """Put a model together."""
+    model = QgsProcessingModelAlgorithm(diagram.title, diagram.group, diagram.group.lower())
+    summary = diagram.summary
+    help_texts = {"ALG_DESC": summary, "SHORT_DESCRIPTION": summary.split(":")[0] + "."}
+    for item in diagram.inputs:
         name = item.parameter.name()
         item.parameter.setHelp(item.help)
         if item.advanced:
@@ -52,11 +51,11 @@ def build_model() -> QgsProcessingModelAlgorithm:
         _place(component, item.place)
         model.addModelParameter(item.parameter, component)
         help_texts[name] = item.help
-    for step_id, step in make_steps().items():
+    for step_id, step in diagram.steps.items():
         model.addChildAlgorithm(_child(step_id, step))
         help_texts.update({name: output.help for name, output in step.outputs.items()})
-    model.setParameterOrder([item.parameter.name() for item in inputs])
-    for item in BOXES:
+    model.setParameterOrder([item.parameter.name() for item in diagram.inputs])
+    for item in diagram.boxes:
         column, row, width, height = item.place
         box = QgsProcessingModelGroupBox(item.title)
         box.setPosition(QPointF((column + width / 2) * COLUMN, (row + height / 2) * ROW))
@@ -108,7 +107,7 @@ def draw_model(model: QgsProcessingModelAlgorithm, path: Path) -> None:
 
 
 def main() -> None:
-    """Start QGIS, register the provider, write the model."""
+    """Start QGIS, register the provider, write the models."""
     root = register()
     application = QgsApplication([], True)
     application.initQgis()
@@ -118,12 +117,15 @@ def main() -> None:
     Processing.initialize()
     provider = import_module(f"{ALIAS}.processing_provider.provider").SoilMoistureProvider()
     QgsApplication.processingRegistry().addProvider(provider)
-    model = build_model()
-    target = root / "resources" / "models" / "field_moisture_map.model3"
-    if not model.toFile(str(target)):
-        raise SystemExit(f"{target} cannot be written.")
-    if len(sys.argv) > 1:
-        draw_model(model, Path(sys.argv[1]))
+    for make in (field_moisture_map, sentinel1, terrain_and_soil, coarse_moisture):
+        diagram = make()
+        model = build_model(diagram)
+        name = diagram.title.lower().replace(" ", "_").replace("-", "")
+        target = root / "resources" / "models" / f"{name}.model3"
+        if not model.toFile(str(target)):
+            raise SystemExit(f"{target} cannot be written.")
+        if len(sys.argv) > 1:
+            draw_model(model, Path(sys.argv[1]) / f"{name}.png")
     application.exitQgis()
 
 
