@@ -258,26 +258,31 @@ def _most_frequent(
     shape = (cols.shape[0] - 1, cols.shape[1] - 1)
     if not codes.size:
         return np.full(shape, np.nan)
-    counts = np.zeros((codes.size, *shape), dtype=np.int32)
+    # One class more for what is missing or outside: the last.
+    classes = np.searchsorted(codes, values)
+    classes[~np.isfinite(values)] = codes.size
+    cells = np.arange(shape[0] * shape[1]).reshape(shape)
+    counts = np.zeros((cells.size, codes.size + 1), dtype=np.int64)
     steps = (np.arange(points) + 0.5) / points
-    place = np.indices(shape)
     for down in steps:
-        for across in steps:
-            col, row = (_between(corner, down, across) for corner in (cols, rows))
-            with np.errstate(invalid="ignore"):
-                there = (col >= 0) & (col < values.shape[1]) & (row >= 0)
-                there &= row < values.shape[0]
-            found = np.full(shape, np.nan)
-            found[there] = values[row[there].astype(int), col[there].astype(int)]
-            known = np.isfinite(found)
-            index = np.searchsorted(codes, found[known])
-            counts[index, place[0][known], place[1][known]] += 1
-    best = codes[counts.argmax(axis=0)]
-    return np.where(counts.any(axis=0), best, np.nan)
+        col, row = (_between(corner, down, steps) for corner in (cols, rows))
+        with np.errstate(invalid="ignore"):
+            there = (col >= 0) & (col < values.shape[1]) & (row >= 0) & (row < values.shape[0])
+        found = np.full(there.shape, codes.size)
+        found[there] = classes[row[there].astype(np.int64), col[there].astype(np.int64)]
+        places = cells * (codes.size + 1) + found
+        counts += np.bincount(places.ravel(), minlength=counts.size).reshape(counts.shape)
+    counts = counts[:, : codes.size]
+    best = np.where(counts.any(axis=1), codes[counts.argmax(axis=1)], np.nan)
+    return np.asarray(best.reshape(shape))
 
 
-def _between(corner: np.ndarray, down: float, across: float) -> np.ndarray:
-    """Return the coordinate at a share of each cell's way down and across."""
-    upper = corner[:-1, :-1] * (1 - across) + corner[:-1, 1:] * across
-    lower = corner[1:, :-1] * (1 - across) + corner[1:, 1:] * across
-    return np.asarray(upper * (1 - down) + lower * down)
+def _between(corner: np.ndarray, down: float, across: np.ndarray) -> np.ndarray:
+    """Return a coordinate at a share of each cell's way down and at several of its way across.
+
+    Shape (steps across, rows, columns).
+    """
+    steps = across[:, None, None]
+    left = corner[:-1, :-1] * (1 - down) + corner[1:, :-1] * down
+    right = corner[:-1, 1:] * (1 - down) + corner[1:, 1:] * down
+    return np.asarray(left * (1 - steps) + right * steps)
