@@ -215,6 +215,15 @@ def test_covariates_elsewhere_are_refused(run: Callable, landscape: Any, plane: 
     assert not output.exists()
 
 
+def test_file_that_is_no_raster_is_named(run: Callable, landscape: Any, tmp_path: Path) -> None:
+    """Also behind others: QGIS is not left to look at each of a long list."""
+    broken = tmp_path / "broken.tif"
+    broken.write_text("no raster")
+    given = {"STATIC": [landscape.soil, broken], "OUTPUT": tmp_path / "table.csv"}
+    with pytest.raises(QgsProcessingException, match=r"broken.tif' cannot be read as a raster"):
+        run("covariatetable", given)
+
+
 def test_undated_rasters_are_listed(refused: Callable, plane: Path) -> None:
     refused(
         "covariatetable",

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.covariates import inventory_values
 from soil_moisture_mapper.plugin.core.covariates.inventory import (
     CovariateFacts,
-    Gap,
     Inventory,
-    find_gaps,
     spread_order,
     take_inventory,
 )
+from soil_moisture_mapper.plugin.core.covariates.inventory_days import Gap, find_gaps
 from soil_moisture_mapper.plugin.core.covariates.inventory_values import (
     look_at_bands,
     sample_windows,

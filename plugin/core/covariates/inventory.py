@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +14,13 @@ from ..progress import Progress
 from ..rasters.grids import Grid
 from ..rasters.reading import RasterInfo, geometry
 from .classes import class_names
+from .inventory_days import Gap, complete_days, find_gaps, whole_period
 from .inventory_values import BandValues, look_at_bands, sampling_cost
 from .rows import CovariateRow, listed
 from .table_file import CovariateTable
 
 LOOKED_CELLS = 400_000_000  # about how many cells of files are decoded to see values
 _GIVEN_UP = 3  # rasters of a covariate named where many hold marks
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Days, both ends included, on which a covariate has no row within its tolerance."""
-
-    covariate: str
-    start: date
-    end: date
-
-    @property
-    def days(self) -> int:
-        """How many there are."""
-        return (self.end - self.start).days + 1
 
 
 @dataclass(frozen=True)
@@ -74,9 +61,7 @@ class CovariateFacts:
     @property
     def period(self) -> tuple[date, date] | None:
         """The first and the last day its rows hold for; None where it is static."""
-        starts = [row.start for row in self.rows if row.start]
-        ends = [row.end for row in self.rows if row.end]
-        return (min(starts), max(ends)) if starts and ends else None
+        return whole_period(self.rows)
 
     @property
     def interval(self) -> float | None:
@@ -176,7 +161,7 @@ def take_inventory(
         progress.warn(f"{len(unread)} rasters cannot be opened: {listed(list(unread.values()))}.")
     looked = _look(table, grids, most_cells, progress)
     places = {grid: place for place, grid in enumerate(dict.fromkeys(grids.values()))}
-    period = _whole_period(table.rows)
+    period = whole_period(table.rows)
     covariates = tuple(
         _facts(name, rows, grids, places, looked, period)
         for name, rows in _rows_by_name(table).items()
@@ -187,25 +172,8 @@ def take_inventory(
         covariates=covariates,
         grids=tuple(places),
         period=period,
-        complete_days=_complete_days(dated, period),
+        complete_days=complete_days(dated, period),
         unread=tuple(unread.values()),
-    )
-
-
-def find_gaps(rows: Sequence[CovariateRow], period: tuple[date, date]) -> tuple[Gap, ...]:
-    """Return the days of a period on which none of a covariate's rows is within its tolerance."""
-    first, last = period[0].toordinal(), period[1].toordinal()
-    gaps, free = [], first
-    for start, stop in _reaches(rows):
-        if start > free:
-            gaps.append((free, min(start - 1, last)))
-        free = max(free, stop + 1)
-    if free <= last:
-        gaps.append((free, last))
-    return tuple(
-        Gap(rows[0].covariate, date.fromordinal(start), date.fromordinal(stop))
-        for start, stop in gaps
-        if start <= stop
     )
 
 
@@ -348,35 +316,6 @@ def _facts(
         classes=class_names(first.path, first.band) if first else {},
         gaps=() if static or period is None else find_gaps(rows, period),
     )
-
-
-def _whole_period(rows: Sequence[CovariateRow]) -> tuple[date, date] | None:
-    starts = [row.start for row in rows if row.start]
-    ends = [row.end for row in rows if row.end]
-    return (min(starts), max(ends)) if starts and ends else None
-
-
-def _reaches(rows: Sequence[CovariateRow]) -> list[tuple[int, int]]:
-    """Return the days, as ordinals, that rows serve with their tolerance, by start."""
-    return sorted(
-        (row.start.toordinal() - row.tolerance_days, row.end.toordinal() + row.tolerance_days)
-        for row in rows
-        if row.start and row.end
-    )
-
-
-def _complete_days(
-    covariates: Sequence[Sequence[CovariateRow]], period: tuple[date, date] | None
-) -> int:
-    if period is None:
-        return 0
-    first = period[0].toordinal()
-    complete = np.ones((period[1] - period[0] + timedelta(days=1)).days, dtype=bool)
-    for rows in covariates:
-        for gap in find_gaps(rows, period):
-            start = gap.start.toordinal() - first
-            complete[start : start + gap.days] = False
-    return int(complete.sum())
 
 
 def _warn_of_values(covariates: Sequence[CovariateFacts], progress: Progress) -> None:

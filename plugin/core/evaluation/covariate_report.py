@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..covariates.inventory import CovariateFacts, Gap, Inventory
+from ..covariates.inventory import CovariateFacts, Inventory
+from ..covariates.inventory_days import Gap
 from ..dependencies import plugin_version
 from ..errors import InputError
 from ..rasters.grids import (
