@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+SWITCH = "SOIL_MOISTURE_ENGINE"
+"""Environment variable: ``numpy`` leaves compiled kernels alone."""
+
 _NAME = "soil-moisture-mapper"
 
 

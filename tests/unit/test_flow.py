@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from soil_moisture_mapper.plugin.core.covariates import flow
+from soil_moisture_mapper.plugin.core.covariates import flow, flow_engine
+from soil_moisture_mapper.plugin.core.errors import Cancelled
+from soil_moisture_mapper.plugin.core.progress import Progress
 
 NEIGHBOURS = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c]
 
@@ -233,3 +237,70 @@ def test_accumulation_equals_the_plain_reckoning(seed):
     assert (flood.level > z).sum() > 20
     found = flow.accumulate_upslope(flood, 7.0, 11.0)
     np.testing.assert_allclose(found, reckon_upslope(flood, 7.0, 11.0), rtol=1e-10)
+
+
+needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
+
+
+@pytest.fixture
+def always_compiled(monkeypatch):
+    """Small DEMs by the kernels too, with arrays and portions that are soon too short."""
+    monkeypatch.setattr(flow_engine, "FEWEST", 0)
+    monkeypatch.setattr(flow_engine, "_AT_ONCE", 64)
+
+
+@needs_numba
+@pytest.mark.parametrize("seed", range(4))
+def test_kernels_flow_as_numpy_does(monkeypatch, always_compiled, seed):
+    """The same order of flooding, cell by cell, and areas to the last digits."""
+    rng = np.random.default_rng(seed)
+    z = np.round(rng.normal(size=(50, 70)).cumsum(0).cumsum(1) / 3.0, seed % 2)
+    z[rng.random(z.shape) < 0.01] = np.nan
+    fast = flow.fill_depressions(z)
+    cells = [flow.accumulate_upslope(fast, 7.0, 11.0, open_edge=edge) for edge in (True, False)]
+    assert flow_engine._kernels(z.size) is not None
+    monkeypatch.setenv(flow_engine.SWITCH, "numpy")
+    assert flow_engine._kernels(z.size) is None
+    plain = flow.fill_depressions(z)
+    np.testing.assert_array_equal(fast.level, plain.level)
+    np.testing.assert_array_equal(fast.order, plain.order)
+    np.testing.assert_array_equal(fast.parent, plain.parent)
+    for found, edge in zip(cells, (True, False)):
+        expected = flow.accumulate_upslope(plain, 7.0, 11.0, open_edge=edge)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@needs_numba
+@pytest.mark.parametrize(
+    "z", [np.full((3, 3), np.nan), np.ones((1, 1)), np.full((40, 40), 5.0), np.ones((1, 9))]
+)
+def test_kernels_take_odd_dems(always_compiled, z):
+    flood = flow.fill_depressions(z)
+    cells = flow.accumulate_upslope(flood, 1.0, 1.0)
+    assert len(flood.order) == np.isfinite(z).sum()
+    np.testing.assert_array_equal(np.isfinite(cells), np.isfinite(z))
+
+
+@needs_numba
+def test_kernels_can_be_cancelled(always_compiled):
+    class Stopped(Progress):
+        cancelled = True
+
+    with pytest.raises(Cancelled):
+        flow.fill_depressions(np.random.default_rng(0).normal(size=(30, 30)), Stopped())
+
+
+@needs_numba
+def test_numba_that_cannot_compile_leaves_flow_to_numpy(monkeypatch, always_compiled):
+    from soil_moisture_mapper.plugin.core.covariates import flow_compiled
+
+    def fail(*_arguments):
+        raise flow_compiled.NumbaError("no such type")
+
+    z = np.random.default_rng(0).normal(size=(30, 30))
+    expected = flow.upslope_cells(z, 1.0, 1.0)
+    monkeypatch.setattr(flow_engine, "_unusable", threading.Event())
+    monkeypatch.setattr(flow_compiled, "flood_some", fail)
+    np.testing.assert_allclose(flow.upslope_cells(z, 1.0, 1.0), expected, rtol=1e-12)
+    assert flow_engine._kernels(z.size) is None
+    assert flow_engine.bytes_per_cell(z.size) == 150

@@ -321,3 +321,11 @@ def test_band_that_is_not_there_is_refused(tmp_path):
     dem = write_dem(tmp_path / "dem.tif", hills(9, 9))
     with pytest.raises(RasterError, match="no band 3"):
         terrain.terrain_covariates(dem, 3, tmp_path / "t.tif")
+
+
+def test_memory_of_the_wetness_index_is_told(tmp_path, monkeypatch):
+    dem = write_dem(tmp_path / "dem.tif", hills(9, 9))
+    monkeypatch.setattr(terrain, "_TOLD", 1e-9)
+    progress = RecordingProgress()
+    terrain.terrain_covariates(dem, 1, tmp_path / "t.tif", parameters=["twi"], progress=progress)
+    assert "all 81 cells of 'dem.tif' in memory" in progress.messages[0]

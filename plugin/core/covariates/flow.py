@@ -11,6 +11,7 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
 from ..progress import Progress
+from .flow_engine import accumulate_fast, flood_fast
 
 EXPONENT = 1.1
 MINIMUM_TANGENT = 0.001
@@ -55,10 +56,16 @@ def fill_depressions(z: np.ndarray, progress: Progress | None = None) -> Flood:
     117–127. https://doi.org/10.1016/j.cageo.2013.04.024
     """
     progress = progress or Progress()
-    framed = np.pad(np.asarray(z, dtype=np.float64), 1, constant_values=np.nan)
+    z = np.asarray(z, dtype=np.float64)
+    found = flood_fast(z, _outlets(z), progress) or _flood(z, progress)
+    return Flood(*found)
+
+
+def _flood(z: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return level, order and parent of a `Flood`, without numba."""
+    framed = np.pad(z, 1, constant_values=np.nan)
     width = framed.shape[1]
-    valid = np.isfinite(framed)
-    order, parent, level = _flood(framed, valid, width, progress)
+    order, parent, level = _flood_framed(framed, np.isfinite(framed), width, progress)
     rows, columns = np.divmod(order, width)
     inner = (rows - 1) * z.shape[1] + columns - 1
     parents = np.full(z.size, -1, dtype=np.int64)
@@ -67,17 +74,17 @@ def fill_depressions(z: np.ndarray, progress: Progress | None = None) -> Flood:
     parents[inner[has]] = (prow - 1) * z.shape[1] + pcolumn - 1
     filled = np.full(z.size, np.nan)
     filled[inner] = level
-    return Flood(filled.reshape(z.shape), inner, parents)
+    return filled.reshape(z.shape), inner, parents
 
 
-def _flood(
+def _flood_framed(
     framed: np.ndarray, valid: np.ndarray, width: int, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return flat indices into the framed grid in flooding order, their parents and levels."""
     steps = (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1)
     elevation = framed.ravel().tolist()
     closed = bytearray((~valid).ravel().tobytes())
-    outlets = np.flatnonzero(valid.ravel() & _beside_missing(valid).ravel()).tolist()
+    outlets = np.flatnonzero(valid & _beside_missing(valid)).tolist()
     total = max(int(valid.sum()), 1)
     heap = [(elevation[cell], number, cell, -1) for number, cell in enumerate(outlets)]
     heapq.heapify(heap)
@@ -110,6 +117,12 @@ def _flood(
                 heapq.heappush(heap, (height, number, beside, cell))
                 number += 1
     return np.array(order, dtype=np.int64), np.array(parents, dtype=np.int64), np.array(levels)
+
+
+def _outlets(z: np.ndarray) -> np.ndarray:
+    """Return the flat indices of the cells beside the edge or a missing cell."""
+    valid = np.pad(np.isfinite(z), 1)
+    return np.flatnonzero((valid & _beside_missing(valid))[1:-1, 1:-1])
 
 
 def _beside_missing(valid: np.ndarray) -> np.ndarray:
@@ -148,6 +161,18 @@ def accumulate_upslope(
     Computers & Geosciences 17, 413–422. https://doi.org/10.1016/0098-3004(91)90048-I
     """
     progress = progress or Progress()
+    cells = accumulate_fast(
+        flood.level, flood.order, flood.parent, (cell_x, cell_y), exponent, open_edge, progress
+    )
+    if cells is None:
+        cells = _accumulate(flood, (cell_x, cell_y), exponent, open_edge, progress)
+    return cells
+
+
+def _accumulate(
+    flood: Flood, size: tuple[float, float], exponent: float, open_edge: bool, progress: Progress
+) -> np.ndarray:
+    """Accumulate without numba: a sparse system a portion of cells."""
     shape = flood.level.shape
     upstream = flood.order[::-1]
     position = np.full(flood.level.size, -1, dtype=np.int64)
@@ -156,7 +181,7 @@ def accumulate_upslope(
     water[upstream] = 1.0
     for start in range(0, len(upstream), _CHUNK):
         cells = upstream[start : start + _CHUNK]
-        giver, receiver, share = _shares(flood, cells, (cell_x, cell_y), exponent, open_edge)
+        giver, receiver, share = _shares(flood, cells, size, exponent, open_edge)
         within = position[receiver] < start + len(cells)
         own = np.arange(len(cells))
         row = np.concatenate([own, position[receiver[within]] - start])
@@ -245,12 +270,31 @@ def wetness_index(
     ndarray of float, shape (h, w)
         The index; NaN where `z` or `tangent` is missing.
     """
+    cells = upslope_cells(z, cell_x, cell_y, progress, open_edge=open_edge)
+    return wetness(cells, tangent, cell_x, cell_y)
+
+
+def upslope_cells(
+    z: np.ndarray,
+    cell_x: float,
+    cell_y: float,
+    progress: Progress | None = None,
+    *,
+    open_edge: bool = True,
+) -> np.ndarray:
+    """Count the cells that drain through each cell of a whole DEM, once depressions are filled.
+
+    See :func:`fill_depressions` and :func:`accumulate_upslope`; `cell_y` may be negative.
+    """
     progress = progress or Progress()
-    cell_x, cell_y = abs(cell_x), abs(cell_y)
     flood = fill_depressions(z, progress.part(0.0, 0.6))
-    cells = accumulate_upslope(
-        flood, cell_x, cell_y, progress=progress.part(0.6, 1.0), open_edge=open_edge
+    return accumulate_upslope(
+        flood, abs(cell_x), abs(cell_y), progress=progress.part(0.6, 1.0), open_edge=open_edge
     )
-    length = np.sqrt(cell_x * cell_y)
+
+
+def wetness(cells: np.ndarray, tangent: np.ndarray, cell_x: float, cell_y: float) -> np.ndarray:
+    """Wetness index from upslope cells and tan β, cell by cell; see :func:`wetness_index`."""
+    length = np.sqrt(abs(cell_x * cell_y))
     index: np.ndarray = np.log(cells * length / np.maximum(tangent, MINIMUM_TANGENT))
     return index

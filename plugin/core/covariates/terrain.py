@@ -16,7 +16,8 @@ from ..rasters.reading import RasterReader
 from ..rasters.workers import compute_in_order
 from ..rasters.writing import RasterWriter
 from .dem import Dem
-from .flow import wetness_index
+from .flow import upslope_cells, wetness
+from .flow_engine import bytes_per_cell
 from .surface import (
     METHODS,
     WINDOW_REACH,
@@ -37,6 +38,8 @@ UNITS = {
     "mean_curvature": "1/m",
     "elevation_range": "m",
 }
+_STRETCH = 1024  # cells along a side that are read at a time for the whole DEM
+_TOLD = 1.0  # GB of memory from which the user is told
 
 
 def terrain_covariates(
@@ -93,14 +96,15 @@ def terrain_covariates(
     with bounded_cache(), RasterReader(path, progress=progress) as reader:
         dem = Dem(reader, band, smoothing, progress)
         cells = dem.grid.width * dem.grid.height
-        index = _whole_wetness(dem, method, progress) if "twi" in names else None
-        rest = progress.part(0.7 if index is not None else 0.0, 1.0)
+        before = 0.7 if "twi" in names else 0.0
+        upslope = _whole_upslope(dem, progress.part(0.0, before)) if before else None
+        rest = progress.part(before, 1.0)
         units = [UNITS.get(name, "") for name in names]
         seen = valid = 0
         with RasterWriter(output, dem.grid, names, units=units, threads=threads) as writer:
 
             def work(window: Window) -> tuple[np.ndarray, int]:
-                return _block(dem, window, method, names, index)
+                return _block(dem, window, method, names, upslope)
 
             def take(window: Window, result: tuple[np.ndarray, int]) -> None:
                 nonlocal seen, valid
@@ -138,28 +142,40 @@ def _check_settings(
     return tuple(name for name in PARAMETERS if not parameters or name in parameters)
 
 
-def _whole_wetness(dem: Dem, method: str, progress: Progress) -> np.ndarray:
-    z = dem.surface(dem.grid.whole, 1)[1]
-    tangent = slope_tangent(derivatives(z, dem.cell_x, dem.cell_y, method))
-    part = progress.part(0.0, 0.7)
-    inner = (slice(1, -1), slice(1, -1))
-    return wetness_index(z[inner], tangent[inner], dem.cell_x, dem.cell_y, part).astype(np.float32)
+def _whole_upslope(dem: Dem, progress: Progress) -> np.ndarray:
+    """Return the upslope cells of the whole DEM, float64."""
+    cells = dem.grid.width * dem.grid.height
+    memory = cells * bytes_per_cell(cells) / 1e9
+    if memory >= _TOLD:
+        progress.info(
+            f"The wetness index holds all {cells} cells of '{dem.name}' in memory: about "
+            f"{memory:.0f} GB."
+        )
+    surface = np.empty(dem.grid.shape)
+    for window in dem.grid.windows(_STRETCH):
+        progress.check()
+        surface[window.slices] = dem.surface(window, 0)[1]
+    return upslope_cells(surface, dem.cell_x, dem.cell_y, progress)
 
 
 def _block(
-    dem: Dem, window: Window, method: str, names: tuple[str, ...], index: np.ndarray | None
+    dem: Dem, window: Window, method: str, names: tuple[str, ...], upslope: np.ndarray | None
 ) -> tuple[np.ndarray, int]:
     """Compute one block, float32 of shape (bands, rows, columns); count its valid cells."""
     halo = WINDOW_REACH
     elevation, z = dem.surface(window, halo)
     windowed = [name for name in names if name in WINDOWED]
-    found = terrain_parameters(z, dem.cell_x, dem.cell_y, method, windowed)
+    found = terrain_parameters(z, dem.cell_x, dem.cell_y, method, windowed) if windowed else {}
+    if upslope is not None:
+        tangent = slope_tangent(derivatives(z, dem.cell_x, dem.cell_y, method))
+        inner = tangent[halo:-halo, halo:-halo]
+        found["twi"] = wetness(upslope[window.slices], inner, dem.cell_x, dem.cell_y)
     bands = np.empty((len(names), window.height, window.width), dtype=np.float32)
     for band, name in zip(bands, names):
         if name == "elevation":
             band[:] = elevation
-        elif name == "twi" and index is not None:
-            band[:] = index[window.slices]
+        elif name == "twi":
+            band[:] = found[name]
         else:
             band[:] = found[name][halo:-halo, halo:-halo]
     return bands, int(np.isfinite(elevation).sum())

@@ -12,11 +12,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..kernel_cache import SWITCH
 from .compact import CompactForest, compact_forest, sort_keys
 from .forest import Forest
-
-SWITCH = "SOIL_MOISTURE_ENGINE"
-"""Environment variable: ``numpy`` leaves the compiled engine alone."""
 
 _layouts: WeakKeyDictionary[Forest, CompactForest | None] = WeakKeyDictionary()
 _lock = threading.Lock()
