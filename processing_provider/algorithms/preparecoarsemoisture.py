@@ -29,7 +29,7 @@ class PrepareCoarseMoisture(ExtentParameter, SoilMoistureAlgorithm):
     """SMAP level 3, NetCDF or GeoTIFF → a GeoTIFF a day, cut to an area."""
 
     ID = "preparecoarsemoisture"
-    TITLE = "Prepare coarse moisture series"
+    TITLE = "Prepare coarse moisture"
     GROUP = "covariates"
     TAGS = "smap,spl3smp,hdf5,netcdf,esa cci,c3s,era5-land,coarse,ease-grid,time series,satellite"
 
