@@ -566,6 +566,21 @@ def test_folders_and_archives_of_files(tmp_path):
         assert moistures(table) == [0.1, 0.3]
 
 
+def test_a_bad_file_among_several_is_listed(tmp_path):
+    (tmp_path / "readme.txt").write_text("About these files: nothing")
+    (tmp_path / "stations.csv").write_text("station,x,y\np1,1,2\n")
+    (tmp_path / "p2.csv").write_text("date,vwc\n2021-06-01,wet")
+    with pytest.raises(InputError, match=r"'wet' in line 2, column 'vwc' of p2\.csv"):
+        import_stations(tmp_path)
+    (tmp_path / "p1.csv").write_text("date,vwc\n2021-06-01,0.2")
+    drops, progress = Drops(), RecordingProgress()
+    table = import_stations(tmp_path, drops=drops, progress=progress)
+    assert table.text("station").tolist() == ["p1"]
+    assert drops.table().text("reason").tolist() == ["unreadable file"] * 3
+    (said,) = [text for text in progress.warnings if "cannot be read" in text]
+    assert said.startswith("3 of 4 files cannot be read and are left out: The value 'wet'")
+
+
 def test_cancel_stops_the_import(tmp_path):
     class Stopped(Progress):
         @property

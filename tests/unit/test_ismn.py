@@ -559,6 +559,10 @@ def test_archives_without_soil_moisture(load: Callable, tmp_path: Path) -> None:
         load({"a.csv": "station,date,vwc\na,2021-06-01,0.2"}, format="ismn")
     with pytest.raises(InputError, match="does not exist"):
         import_stations(tmp_path / "none.zip", format="ismn")
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(zipped({file_name(): header_text(hours([0.2]))})[:-30])
+    with pytest.raises(InputError, match=r"'cut.zip' is no zip archive, or its end is missing"):
+        import_stations(cut)
 
 
 def test_positions_of_stations_are_joined(load: Callable) -> None:

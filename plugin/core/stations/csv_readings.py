@@ -15,11 +15,12 @@ from .csv_layout import ColumnNames, Layout, ValueColumn, find_layout, parse_dep
 from .csv_reader import DelimitedText, list_texts, open_text, parse_numbers, station_of_file
 from .moisture import MISSING_CODES
 from .readings import Readings, join_readings
-from .screening_drops import Drops
+from .screening_drops import Drops, Sensor
 from .table import is_missing
 from .times import has_local_clock, parse_times
 
 _DECIMAL_NAME = re.compile(r"[+-]?\d+\.\d*[1-9]\d*")
+_PROBLEMS_SHOWN = 10
 _LOCAL = frozenset({"lst", "local", "lt", "localtime"})
 
 
@@ -29,22 +30,37 @@ def read_readings(
     """Read the readings of a delimited file, or of all those of a folder or zip archive.
 
     Rows without a date or station are left out and counted. In a folder or archive, a file
-    without a column of stations is one station, named as the file.
+    without a column of stations is one station, named as the file, and files that cannot be read
+    are left out and listed.
 
     Raises
     ------
     InputError
         When a column is not found, or a value is no date, number or depth: names value, line and
-        column.
+        column. Of several files, when none can be read.
     """
     texts = list_texts(source)
-    parts = []
+    parts: list[Readings] = []
+    problems: list[InputError] = []
     for count, (name, load) in enumerate(texts):
         part = progress.part(count / len(texts), (count + 1) / len(texts))
         part.step(0)
-        text = open_text(name, load)
-        readings = _read(text, names, zone, len(texts) > 1, drops, part)
+        try:
+            readings = _read(open_text(name, load), names, zone, len(texts) > 1, drops, part)
+        except InputError as error:
+            problems.append(error)
+            drops.add(Sensor(), "unreadable file", f"{name}: {error.cause}")
+            continue
         parts.append(replace(readings, series=readings.series + (count << 20)))
+    if not parts:
+        raise problems[0]
+    if problems:
+        causes = " ".join(error.cause for error in problems[:_PROBLEMS_SHOWN])
+        more = len(problems) - _PROBLEMS_SHOWN
+        progress.warn(
+            f"{len(problems)} of {len(texts)} files cannot be read and are left out: {causes}"
+            + (f" And {more} more." if more > 0 else "")
+        )
     readings = join_readings(parts)
     _tell_decimal_names(readings.station, progress)
     return readings
@@ -72,7 +88,10 @@ def _read(
         raise InputError(f"{text.name} holds no rows below its header.")
     times = cells.times(zone, progress)
     progress.step(0.7)
-    parts = [_column(cells, layout, place, times, own_station) for place in layout.values]
+    parts = []
+    for column in layout.values:
+        progress.check()
+        parts.append(_column(cells, layout, column, times, own_station))
     progress.step(1)
     _tell_columns(text, layout, progress)
     lines = np.tile(cells.lines, len(parts))
@@ -83,16 +102,16 @@ def _column(
     cells: _Cells, layout: Layout, column: ValueColumn, times: np.ndarray, own_station: str
 ) -> Readings:
     n = len(times)
-    tops, bottoms = cells.depths()
     depth = column.depth
+    tops, bottoms = (np.full(n, end) for end in depth) if depth else cells.depths()
     station = np.full(n, column.station, object) if column.station else None
     return Readings(
         station=cells.texts(layout.station, own_station) if station is None else station,
         network=cells.texts(layout.network),
         time=times,
         value=cells.numbers(column.index),
-        depth_from=np.full(n, depth[0]) if depth else tops,
-        depth_to=np.full(n, depth[1]) if depth else bottoms,
+        depth_from=tops,
+        depth_to=bottoms,
         x=cells.numbers(layout.x, codes=True),
         y=cells.numbers(layout.y, codes=True),
         temperature=cells.numbers(layout.temperature_of(column), codes=True),
@@ -115,6 +134,7 @@ class _Cells:
         self._file = text.name
         self._texts: dict[int, np.ndarray] = {}
         self._numbers: dict[int, np.ndarray] = {}
+        self._depths: dict[int, np.ndarray] = {}
 
     def texts(self, place: int | None, default: str = "") -> np.ndarray:
         """Return a column of texts, whole numbers without decimals, '' for missing."""
@@ -159,6 +179,11 @@ class _Cells:
         return ends[0][:, 0], ends[-1][:, 1]
 
     def _depth_column(self, place: int) -> np.ndarray:
+        if place not in self._depths:
+            self._depths[place] = self._parsed_depths(place)
+        return self._depths[place]
+
+    def _parsed_depths(self, place: int) -> np.ndarray:
         cells = self._columns[place]
         parsed: dict[str, tuple[float, float] | None] = {}
         for cell in set(cells):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,16 +184,17 @@ def _read_all(
     def read(files: SensorFiles) -> SensorResult:
         return _read_sensor(files, limits, flags, progress)
 
-    for files, result in zip(sensors, _in_threads(read, sensors)):
-        results.append(result)
-        done += files.size
-        progress.step(min(done / total, 1.0))
+    with closing(_in_threads(read, sensors)) as finished:
+        for files, result in zip(sensors, finished):
+            results.append(result)
+            done += files.size
+            progress.step(min(done / total, 1.0))
     return results
 
 
 def _in_threads(
     work: Callable[[SensorFiles], SensorResult], items: Sequence[SensorFiles]
-) -> Iterator[SensorResult]:
+) -> Generator[SensorResult, None, None]:
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[SensorResult]] = deque()

@@ -123,6 +123,11 @@ class IsmnArchive:
                     f"The archive '{self._source.name}' cannot be read: {error}."
                 ) from error
             yield from self._in_zip(archive, "", 1)
+        elif self._source.suffix.lower() == ".zip":
+            raise InputError(
+                f"'{self._source.name}' is no zip archive, or its end is missing.",
+                "Download it again.",
+            )
         elif _is_wanted(self._source.name):
             yield _file_member(self._source, self._source.name)
 
