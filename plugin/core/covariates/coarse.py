@@ -107,8 +107,9 @@ def prepare_coarse_series(
             _write(day, window, output, name, units, tally, part)
         except _NoValue:
             tally.empty.append(day.day)
-            continue
-        written.append(output)
+        else:
+            written.append(output)
+        part.report(1.0)
     _report(tally, units, progress)
     if not written:
         raise InputError(

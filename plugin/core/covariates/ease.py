@@ -104,6 +104,7 @@ def to_ease_grid(
             aggregation.write(job.source, job.bands, job.day, job.output, part)
         else:
             _snap(job, job.source, ease, window, part)
+        part.report(1.0)
     return [job.output for job in jobs]
 
 
