@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterFeatureSink
 
@@ -21,7 +21,11 @@ from ..parameters import (
 )
 from ..translation import tr
 
-METHODS = ("random", "stratified")
+if TYPE_CHECKING:
+    from ...plugin.core.models.record import Model
+    from ...plugin.core.stations.designs import BaseRows
+
+METHODS = ("random", "stratified", "coverage", "lhs")
 
 
 class SelectSpiking(ModelParameter, SeedParameter, SoilMoistureAlgorithm):
@@ -53,26 +57,40 @@ class SelectSpiking(ModelParameter, SeedParameter, SoilMoistureAlgorithm):
     ) -> dict[str, Any]:
         from ...plugin.core.stations.spiking_design import select_spiking
 
-        covariates = self.fields(parameters, "COVARIATES", context)
-        base = self.read_model(parameters, context, "BASE_MODEL")
-        if base is not None and base.training is None:
-            raise InputError(
-                "BASE_MODEL does not hold its training rows, so it cannot be spiked.",
-                "Train it again with EMBED_TRAINING.",
-            )
-        if base is not None and not covariates:
-            covariates = list(base.names)
+        base = read_base(self.read_model(parameters, context, "BASE_MODEL"))
         source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.4))
         table = select_spiking(
             source.table,
             station=self.text(parameters, "STATION", context) or "station",
-            covariates=covariates or None,
+            covariates=self.fields(parameters, "COVARIATES", context) or None,
             count=self.parameterAsInt(parameters, "COUNT", context),
             fraction=self.parameterAsDouble(parameters, "FRACTION", context),
             method=self.parameterAsEnumString(parameters, "METHOD", context),
             strata=self.text(parameters, "STRATA", context),
+            base=base,
+            exclude_fields=source.keys.primary_key,
             seed=self.read_seed(parameters, context),
-            progress=progress.part(0.4, 0.5),
+            progress=progress.part(0.4, 0.9),
         )
-        last = progress.part(0.5, 1.0)
+        last = progress.part(0.9, 1.0)
         return self.write(parameters, "OUTPUT", context, table, source.types, last)
+
+
+def read_base(model: Model | None) -> BaseRows | None:
+    """Return the training rows of the model to add readings to; None without a model.
+
+    Raises
+    ------
+    InputError
+        When the model does not hold them.
+    """
+    from ...plugin.core.stations.designs import BaseRows
+
+    if model is None:
+        return None
+    if model.training is None:
+        raise InputError(
+            "BASE_MODEL does not hold its training rows, so it cannot be spiked.",
+            "Train it again with EMBED_TRAINING.",
+        )
+    return BaseRows(model.training.X, model.training.covariates)

@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress
-from .roles import SPIKE, VALIDATE
-from .splits import draw_stations, rows_with_station, station_strata
+from .covariate_fields import candidate_covariates, read_covariates
+from .designs import BaseRows, base_dissimilarity, choose_sites, random_order
+from .designs_sites import Sites, mean_nearest, standardise
+from .roles import SPIKE, VALIDATE, row_roles
+from .splits import rows_with_station, station_strata
 from .table import Table
 
-METHODS = ("random", "stratified")
+METHODS = ("random", "stratified", "coverage", "lhs")
 FEWEST_SPIKES = 8
 """Below 8 spike stations a local weight is poorly learned (see the methods)."""
 FEWEST_TO_SHARE = 12
 """Below 12 stations all are used, since too few would be left to judge with."""
+COMPARED_DRAWS = 100
+"""Random choices that a choice is compared with."""
 
+_IN_COVARIATE_SPACE = ("coverage", "lhs")
+_NAMES_SHOWN = 10
 _SILENT = Progress()
+
+
+@dataclass(frozen=True, eq=False)
+class StationMeans:
+    """One row a station, in the order of their names.
+
+    Attributes
+    ----------
+    names : tuple of m str
+        Stations that have a row with all covariates.
+    covariates : tuple of p str
+    X : (m, p) float64
+        Mean over these rows.
+    di : (m,) float64 or None
+        Mean over these rows of the dissimilarity to the rows of a base model.
+    """
+
+    names: tuple[str, ...]
+    covariates: tuple[str, ...]
+    X: np.ndarray
+    di: np.ndarray | None
 
 
 def select_spiking(
@@ -31,28 +60,43 @@ def select_spiking(
     fraction: float = 0.1,
     method: str = "random",
     strata: str | None = None,
+    base: BaseRows | None = None,
+    exclude_fields: Iterable[str] = (),
     seed: int = 42,
     progress: Progress = _SILENT,
 ) -> Table:
     """Return the table with role `spike` for the chosen stations and `validate` for the others.
 
+    Stations that have a row of role `spike` in the table stay chosen and count; the others are
+    chosen beside them.
+
     Parameters
     ----------
     covariates : sequence of str, optional
         A station without a single row complete in them is never chosen, since it could not
-        spike; None or empty = every station may be.
+        spike. None or empty = those of `base`; without it with `coverage` and `lhs` every field
+        that may be one, else every station may be chosen.
     count : int
-        Stations to choose; 0 = by `fraction`.
+        Stations to choose, those chosen already included; 0 = by `fraction`.
     fraction : float
         Share of the stations, rounded up, never below 8; all where there are fewer than 12.
-    method : {'random', 'stratified'}
+    method : {'random', 'stratified', 'coverage', 'lhs'}
         `stratified` draws from each value of `strata` in proportion to its stations (largest
-        remainders, ties to the larger stratum, then by name).
+        remainders, ties to the larger stratum, then by name). `coverage` and `lhs` work on the
+        standardised covariates of a station, means over its dates; `lhs` takes the values of
+        `strata`, where given, as a class variable.
+    base : BaseRows, optional
+        Training rows of the model to spike: stations unlike them are preferred. With `random` and
+        `stratified` the chance is proportional to the dissimilarity index (DI), with `coverage`
+        k-means is weighted by it, with `lhs` it is a term of the objective.
+    exclude_fields : iterable of str
+        Fields that are no covariates because other parameters name them.
 
     Raises
     ------
     InputError
-        When a field is missing, no station can be chosen, or `count` is above their number.
+        When a field is missing, no station can be chosen, `count` is above their number or below
+        that of the stations chosen already, or all covariates are constant.
     """
     if method not in METHODS:
         raise InputError(f"METHOD '{method}' is not one of {', '.join(METHODS)}.")
@@ -60,16 +104,25 @@ def select_spiking(
         raise InputError("METHOD stratified needs a field.", "Choose a field as STRATA.")
     named = rows_with_station(table, station, progress)
     stations = named.text(station)
-    names = _usable_stations(named, stations, covariates or (), progress)
-    wanted = spike_count(len(names), count, fraction)
-    rng = np.random.default_rng(seed)
-    if method == "random":
-        chosen = set(draw_stations(names, wanted, rng))
+    names = sorted(covariates or (base.names if base else ()))
+    if method in _IN_COVARIATE_SPACE and not names:
+        names = candidate_covariates(named, [station, strata or "", *exclude_fields])
+        progress.info(f"Covariates: {', '.join(names)}.")
+    means = _station_means(named, stations, names, base, seed, progress)
+    kept = _kept_stations(named, stations, means.names, progress)
+    everyone = sorted({*means.names, *kept})
+    new = _new_spikes(len(everyone), len(kept), count, fraction)
+    stratum = station_strata(named, station, strata, progress) if strata else None
+    sites = _sites(means, kept, stratum if method == "lhs" else None, method, progress)
+    if method == "stratified":
+        values = {name: stratum[name] for name in everyone} if stratum else {}
+        rows = _choose_stratified(sites, means.names, kept, values, new, seed)
     else:
-        stratum = station_strata(named, station, str(strata), progress)
-        chosen = _draw_stratified({name: stratum[name] for name in names}, wanted, rng)
+        rows = choose_sites(sites, new, method, seed, progress)
+    chosen = kept | {means.names[row] for row in rows}
     roles = [SPIKE if name in chosen else VALIDATE for name in stations]
     _tell(sorted(chosen), len(set(stations)), progress)
+    _tell_worth(sites, rows, seed, progress)
     return named.with_columns({"role": np.array(roles, dtype=object)})
 
 
@@ -95,53 +148,185 @@ def spike_count(stations: int, count: int, fraction: float) -> int:
     return max(int(np.ceil(fraction * stations - 1e-9)), FEWEST_SPIKES)
 
 
-def allocate(sizes: dict[str, int], count: int) -> dict[str, int]:
+def allocate(
+    sizes: dict[str, int], count: int, taken: dict[str, int] | None = None
+) -> dict[str, int]:
     """Return `count` shared over strata in proportion to their sizes, by largest remainders.
+
+    Parameters
+    ----------
+    sizes : dict of str to int
+    count : int
+        To share beside those taken.
+    taken : dict of str to int, optional
+        What strata have already: the shares make up for it as far as they can.
 
     Examples
     --------
     >>> allocate({"forest": 70, "herbaceous": 24}, 8)
     {'forest': 6, 'herbaceous': 2}
+    >>> allocate({"forest": 70, "herbaceous": 24}, 4, {"forest": 4})
+    {'forest': 2, 'herbaceous': 2}
     """
-    total = sum(sizes.values())
-    shares = {name: count * size // total for name, size in sizes.items()}
-    remainders = {name: count * size % total for name, size in sizes.items()}
-    order = sorted(sizes, key=lambda name: (-remainders[name], -sizes[name], name))
-    for name in order[: count - sum(shares.values())]:
-        shares[name] += 1
+    has = {name: (taken or {}).get(name, 0) for name in sizes}
+    total, all_places = sum(sizes.values()), count + sum(has.values())
+    shares = dict.fromkeys(sizes, 0)
+    for _ in range(count):
+        # how far each is behind its proportional share, times the total
+        behind = {n: all_places * sizes[n] - total * (has[n] + shares[n]) for n in sizes}
+        shares[min(sizes, key=lambda n, b=behind: (-b[n], -sizes[n], n))] += 1  # type: ignore[misc]
     return shares
 
 
-def _draw_stratified(stratum: dict[str, str], count: int, rng: np.random.Generator) -> set[str]:
-    shares = allocate(dict(Counter(stratum.values())), count)
-    chosen: set[str] = set()
-    for value in sorted(shares):
-        names = [name for name, own in stratum.items() if own == value]
-        chosen |= set(draw_stations(names, shares[value], rng))
-    return chosen
+def _new_spikes(stations: int, kept: int, count: int, fraction: float) -> int:
+    wanted = spike_count(stations, count, fraction)
+    if count and wanted < kept:
+        raise InputError(
+            f"COUNT is {count}, but {kept} stations have the role spike already.",
+            "Choose a larger COUNT, or empty the field 'role' to choose anew.",
+        )
+    return max(wanted - kept, 0)
 
 
-def _usable_stations(
-    table: Table, stations: np.ndarray, covariates: Sequence[str], progress: Progress
-) -> list[str]:
-    complete = np.ones(len(table), dtype=bool)
-    for name in covariates:
-        complete &= np.isfinite(table.numeric(name))
+def _station_means(
+    table: Table,
+    stations: np.ndarray,
+    names: Sequence[str],
+    base: BaseRows | None,
+    seed: int,
+    progress: Progress,
+) -> StationMeans:
+    X = read_covariates(table, names, np.ones(len(table), dtype=bool), progress)
+    complete = np.isfinite(X).all(axis=1)
     usable = sorted(set(stations[complete]))
     unusable = sorted(set(stations) - set(usable))
     if unusable:
         progress.warn(
             f"{len(unusable)} stations have no row with all covariates and cannot be chosen: "
-            f"{', '.join(unusable[:10])}."
+            f"{', '.join(unusable[:_NAMES_SHOWN])}."
         )
     if not usable:
         raise InputError(
             "No station has a row with all covariates.", "Leave out covariates that are empty."
         )
-    return usable
+    values = X[complete].astype(np.float64)
+    code = np.searchsorted(np.array(usable, dtype=object), stations[complete])
+    order = np.lexsort((*values.T, code))  # sums that do not depend on the order of rows
+    values, code = values[order], code[order]
+    number = np.bincount(code)
+
+    def mean(column: np.ndarray) -> np.ndarray:
+        return np.asarray(np.bincount(code, column) / number)
+
+    means = np.empty((len(usable), len(names)))
+    for index, column in enumerate(values.T):
+        means[:, index] = mean(column)
+    di = None
+    if base is not None:
+        di = mean(base_dissimilarity(base, values, names, seed, progress))
+    return StationMeans(tuple(usable), tuple(names), means, di)
+
+
+def _kept_stations(
+    table: Table, stations: np.ndarray, usable: Sequence[str], progress: Progress
+) -> set[str]:
+    kept = set(stations[row_roles(table) == SPIKE])
+    if kept:
+        progress.info(
+            f"{len(kept)} stations have the role spike already and keep it: {_some(sorted(kept))}."
+        )
+    unplaced = sorted(kept - set(usable))
+    if unplaced:
+        progress.warn(
+            f"{len(unplaced)} of them have no row with all covariates, so the others are chosen as "
+            f"if they were not there: {_some(unplaced)}."
+        )
+    return kept
+
+
+def _sites(
+    means: StationMeans,
+    kept: set[str],
+    stratum: dict[str, str] | None,
+    method: str,
+    progress: Progress,
+) -> Sites:
+    everyone = np.ones(len(means.names), dtype=bool)
+    chosen = np.array([name in kept for name in means.names], dtype=bool)
+    points, varies = standardise(means.X, everyone)
+    if method in _IN_COVARIATE_SPACE and not points.shape[1]:
+        raise InputError(
+            f"METHOD {method} has nothing to choose by: the same at every station are "
+            f"{', '.join(means.covariates)}.",
+            "Use other COVARIATES, or METHOD random.",
+        )
+    if method in _IN_COVARIATE_SPACE and not varies.all():
+        dropped = [name for name, differs in zip(means.covariates, varies) if not differs]
+        progress.info(f"The same at every station, left out: {', '.join(dropped)}.")
+    classes = ()
+    if stratum is not None:
+        codes = np.unique([stratum[name] for name in means.names], return_inverse=True)[1]
+        classes = (codes.astype(np.int64),)
+    return Sites(points, ~chosen, chosen, everyone, means.di, classes)
+
+
+def _choose_stratified(
+    sites: Sites,
+    names: Sequence[str],
+    kept: set[str],
+    stratum: dict[str, str],
+    count: int,
+    seed: int,
+) -> np.ndarray:
+    taken = Counter(stratum[name] for name in kept)
+    shares = allocate(dict(Counter(stratum.values())), count, dict(taken))
+    own = np.array([stratum[name] for name in names], dtype=object)
+    rng = np.random.default_rng(seed)
+    chosen: list[int] = []
+    for value in sorted(shares):
+        members = Sites(
+            sites.points,
+            sites.candidate & (own == value),
+            sites.kept,
+            sites.population,
+            sites.preference,
+        )
+        chosen += random_order(members, rng)[: shares[value]].tolist()
+    return np.array(sorted(chosen), dtype=np.int64)
 
 
 def _tell(chosen: list[str], stations: int, progress: Progress) -> None:
     progress.info(f"{len(chosen)} of {stations} stations spike: {', '.join(chosen)}.")
     if len(chosen) == stations:
         progress.warn("All stations spike, so none is left to validate with.")
+
+
+def _tell_worth(sites: Sites, rows: np.ndarray, seed: int, progress: Progress) -> None:
+    """Say what the choice gains over random ones in covariate space and in dissimilarity."""
+    if not len(rows) or len(rows) == len(sites.candidates):
+        return
+    if sites.points.shape[1]:
+        fixed = sites.points[sites.kept]
+        rng = np.random.default_rng(seed)
+        drawn = [
+            mean_nearest(sites.points, np.vstack([fixed, sites.points[some]]))
+            for some in (
+                rng.permutation(sites.candidates)[: len(rows)] for _ in range(COMPARED_DRAWS)
+            )
+        ]
+        own = mean_nearest(sites.points, np.vstack([fixed, sites.points[rows]]))
+        progress.info(
+            "Mean distance of a station to the nearest spike, in standard deviations of the "
+            f"covariates: {own:.3f}; {np.mean(drawn):.3f} where as many are drawn at random (mean "
+            f"of {COMPARED_DRAWS})."
+        )
+    if sites.preference is not None:
+        progress.info(
+            f"Mean dissimilarity to BASE_MODEL: {sites.preference[rows].mean():.3f} at the "
+            f"stations chosen now, {sites.preference.mean():.3f} at all."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
