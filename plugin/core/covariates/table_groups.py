@@ -21,7 +21,7 @@ USUAL_GROUPS = {
     ),
     "sentinel1": ("vv", "vh", "angle"),
     "terrain": (
-        *("elevation", "elev", "slope", "aspect", "roughness", "elevation_range", "twi"),
+        *("elevation", "elev", "dem", "slope", "aspect", "roughness", "elevation_range", "twi"),
         *("profile_curvature", "plan_curvature", "tangential_curvature", "mean_curvature"),
         *("profc", "planc", "tangc", "meanc"),
     ),
