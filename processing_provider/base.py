@@ -268,7 +268,7 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
             supported, message = definition.isSupportedOutputValue(value, context)
             if not supported:
                 return False, f"{definition.name()}: {message}{_cure_of(definition)}"
-        return super().checkParameterValues(self._with_flat_lists(parameters), context)
+        return super().checkParameterValues(self._with_short_lists(parameters), context)
 
     def prepareAlgorithm(
         self,
@@ -308,13 +308,14 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         except (OSError, MemoryError) as error:
             raise QgsProcessingException(f"{type(error).__name__}: {error}") from error
 
-    def _with_flat_lists(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        flat = dict(parameters)
+    def _with_short_lists(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Leave QGIS one raster of each list to check: it would open every one of thousands."""
+        short = dict(parameters)
         for definition in self.parameterDefinitions():
-            value = flat.get(definition.name())
+            value = short.get(definition.name())
             if isinstance(value, (list, tuple)) and _holds_rasters(definition):
-                flat[definition.name()] = layers.flat_items(value)
-        return flat
+                short[definition.name()] = layers.flat_items(value)[:1]
+        return short
 
     def _collect_layers(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         for definition in self.parameterDefinitions():

@@ -78,17 +78,6 @@ class CovariateTableAlgorithm(SoilMoistureAlgorithm):
         write_table(listing.table, output)
         return {"OUTPUT": str(output), **report}
 
-    def _with_flat_lists(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Leave QGIS one raster of each list to check: it would open every one of thousands.
-
-        The run opens each of them and says which cannot be read.
-        """
-        flat = super()._with_flat_lists(parameters)
-        for name in ("STATIC", "DYNAMIC"):
-            if isinstance(flat.get(name), list):
-                flat[name] = flat[name][:1]
-        return flat
-
     def _report(
         self,
         parameters: dict[str, Any],
