@@ -10,6 +10,7 @@ from .groupclasses import GroupClasses
 from .importstations import ImportStations
 from .modelcard import ModelCard
 from .opticalindices import OpticalIndices
+from .planstations import PlanStations
 from .predict import Predict
 from .predictseries import PredictSeries
 from .preparebackscatter import PrepareBackscatter
@@ -42,6 +43,7 @@ ALGORITHMS = (
     SampleCovariates,
     SplitStations,
     SelectSpiking,
+    PlanStations,
     TrainModel,
     SpikeModel,
     Validate,

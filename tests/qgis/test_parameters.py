@@ -246,6 +246,23 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "SEED": ("number", 42, ""),
         "OUTPUT": ("sink", None, ""),
     },
+    "planstations": {
+        "COVARIATES": ("file", None, ""),
+        "DATE": ("datetime", None, "optional"),
+        "GRID": ("raster", None, "optional"),
+        "EXTENT": ("extent", None, "optional"),
+        "RESOLUTION": ("number", None, "optional"),
+        "CRS": ("crs", None, "optional"),
+        "ACCESS": ("source", None, "optional"),
+        "EXISTING": ("source", None, "optional"),
+        "COUNT": ("number", 10, ""),
+        "MIN_DISTANCE": ("number", 0.0, ""),
+        "METHOD": ("enum", "coverage", ""),
+        "BASE_MODEL": ("file", None, "optional"),
+        "CANDIDATES": ("number", 10_000, ""),
+        "SEED": ("number", 42, ""),
+        "OUTPUT": ("sink", None, ""),
+    },
     "trainmodel": {
         "INPUT": ("source", None, ""),
         "TARGET": ("field", "moisture", ""),
@@ -365,7 +382,8 @@ OPTIONS = {
         "years",
         "k-fold",
     ],
-    ("selectspiking", "METHOD"): ["random", "stratified"],
+    ("selectspiking", "METHOD"): ["random", "stratified", "coverage", "lhs"],
+    ("planstations", "METHOD"): ["coverage", "lhs", "random"],
     ("trainmodel", "METHOD"): ["qrf", "rf"],
 }
 GROUPS = {
@@ -383,7 +401,13 @@ GROUPS = {
         "thermalindices",
         "covariatetable",
     ],
-    "stations": ["importstations", "samplecovariates", "splitstations", "selectspiking"],
+    "stations": [
+        "importstations",
+        "samplecovariates",
+        "splitstations",
+        "selectspiking",
+        "planstations",
+    ],
     "models": ["trainmodel", "spikemodel", "validate", "modelcard"],
     "maps": ["predict", "predictseries"],
 }

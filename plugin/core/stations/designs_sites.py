@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..errors import InputError
@@ -130,8 +131,8 @@ def draw_in_order(order: np.ndarray, count: int, spacing: Spacing | None) -> np.
 def pack(sites: Sites, count: int) -> np.ndarray:
     """Return candidates that all lie far enough apart, as many as are found, `count` at most.
 
-    Found from the edges of the area inwards, along each axis in both directions; the most that
-    there are is a hard problem, so a few more may fit.
+    Found one after the other, along each axis in both directions and beginning with those that
+    have fewest others too near; the most that there are is a hard problem, so a few more may fit.
     """
     rows = sites.candidates
     if sites.spacing is None:
@@ -142,6 +143,10 @@ def pack(sites: Sites, count: int) -> np.ndarray:
         others = [positions[:, other] for other in range(positions.shape[1]) if other != axis]
         along = np.lexsort((*others, positions[:, axis]))
         orders += [along, along[::-1]]
+    near = cKDTree(positions).query_ball_point(
+        positions, sites.spacing.distance * (1.0 - _SLACK), return_length=True
+    )
+    orders.append(np.argsort(near, kind="stable"))
     best = np.empty(0, dtype=np.int64)
     for order in orders:
         found = draw_in_order(rows[order], count, sites.spacing)

@@ -1,0 +1,135 @@
+"""Where to put new probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    Qgis,
+    QgsProcessingContext,
+    QgsProcessingParameterCrs,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSink,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ...plugin.core.errors import InputError
+from ...plugin.core.progress import Progress
+from .. import layers
+from ..base import SoilMoistureAlgorithm
+from ..map_parameters import MapParameters
+from ..parameters import (
+    SeedParameter,
+    choice,
+    csv_file,
+    date,
+    decimal,
+    model_file,
+    read_date,
+    whole,
+)
+from ..translation import tr
+from .selectspiking import read_base
+
+METHODS = ("coverage", "lhs", "random")
+
+
+class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
+    """Covariates of a field + probes that stand there → places for more."""
+
+    ID = "planstations"
+    TITLE = "Plan stations"
+    GROUP = "stations"
+    TAGS = "sampling design,new probes,network,latin hypercube,k-means,coverage,placement"
+
+    def declare(self) -> None:
+        self.add(csv_file("COVARIATES", tr("Covariate table")))
+        self.add(date("DATE", tr("Day of the dated covariates"), optional=True))
+        self.add(
+            QgsProcessingParameterRasterLayer(
+                "GRID", tr("Grid (raster whose cells are the field)"), None, True
+            )
+        )
+        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
+        self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
+        self.add(
+            QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
+        )
+        self.add(self._layer("ACCESS", tr("Where probes may stand"), polygons=True))
+        self.add(self._layer("EXISTING", tr("Existing probes"), polygons=False))
+        self.add(whole("COUNT", tr("Number of new probes"), 10, 1))
+        self.add(decimal("MIN_DISTANCE", tr("Smallest distance between probes (m)"), 0.0, 0.0))
+        self.add(choice("METHOD", tr("Method"), METHODS, "coverage"))
+        self.add(
+            model_file("BASE_MODEL", tr("Model that the probes will add to"), optional=True),
+            advanced=True,
+        )
+        self.add(
+            whole("CANDIDATES", tr("Most cells to choose among"), 10_000, 100, 100_000),
+            advanced=True,
+        )
+        self.declare_seed()
+        self.add(
+            QgsProcessingParameterFeatureSink(
+                "OUTPUT", tr("Planned probes"), Qgis.ProcessingSourceType.VectorPoint
+            )
+        )
+
+    def collect(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        self.collect_extent(parameters, context)
+
+    def compute(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
+    ) -> dict[str, Any]:
+        from ...plugin.core.covariates.table import read_table
+        from ...plugin.core.stations.planning import plan_stations
+
+        grid = self.read_grid(parameters, context)
+        progress.info(f"Grid: {grid.describe()}.")
+        existing = None
+        if self.given(parameters, "EXISTING"):
+            existing = self.table(parameters, "EXISTING", context, progress.part(0.0, 0.05)).table
+        plan = plan_stations(
+            read_table(self.file(parameters, "COVARIATES", context)),
+            grid,
+            count=self.parameterAsInt(parameters, "COUNT", context),
+            method=self.parameterAsEnumString(parameters, "METHOD", context),
+            day=read_date(self, parameters, "DATE", context),
+            access=self._read_access(parameters, context, grid.crs, progress),
+            existing=existing,
+            min_distance=self.parameterAsDouble(parameters, "MIN_DISTANCE", context),
+            base=read_base(self.read_model(parameters, context, "BASE_MODEL")),
+            candidates=self.parameterAsInt(parameters, "CANDIDATES", context),
+            seed=self.read_seed(parameters, context),
+            threads=self.threads(context),
+            progress=progress.part(0.05, 0.95),
+        )
+        return self.write(parameters, "OUTPUT", context, plan, {}, progress.part(0.95, 1.0))
+
+    def _layer(
+        self, name: str, label: str, *, polygons: bool
+    ) -> QgsProcessingParameterFeatureSource:
+        kind = Qgis.ProcessingSourceType
+        wanted = kind.VectorPolygon if polygons else kind.VectorPoint
+        return QgsProcessingParameterFeatureSource(name, label, [wanted], None, True)
+
+    def _read_access(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        crs: str,
+        progress: Progress,
+    ) -> list[dict[str, Any]] | None:
+        if not self.given(parameters, "ACCESS"):
+            return None
+        source = self.parameterAsSource(parameters, "ACCESS", context)
+        if source is None:
+            raise InputError("ACCESS cannot be read.", "Choose a polygon layer.")
+        try:
+            return layers.mask_geometries(source, crs, context, progress)
+        except InputError as error:
+            raise InputError(
+                error.cause.replace("MASK", "ACCESS"),
+                "Choose a layer with the areas where probes may stand.",
+            ) from error
