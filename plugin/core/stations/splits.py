@@ -10,10 +10,18 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress
+from .distance_matching import (
+    SIGNIFICANT,
+    StationPlaces,
+    match_folds,
+    metric_points,
+    station_places,
+)
+from .distance_matching_domain import Domain, domain_points
 from .roles import TRAIN, VALIDATE
 from .table import Table
 
-METHODS = ("random", "stratified", "leave-network-out", "years", "k-fold")
+METHODS = ("random", "stratified", "leave-network-out", "years", "k-fold", "knndm")
 DEFAULT_STRATA = "network"
 
 _SILENT = Progress()
@@ -29,6 +37,7 @@ class _Split:
     folds: int
     date: str
     seed: int
+    domain: Domain | None
 
 
 def split_stations(
@@ -42,6 +51,7 @@ def split_stations(
     folds: int = 5,
     date: str = "date",
     seed: int = 42,
+    domain: Domain | None = None,
     progress: Progress = _SILENT,
 ) -> Table:
     """Return the table with a role (`train`, `validate`) or a fold for each row.
@@ -55,9 +65,9 @@ def split_stations(
     strata : str, optional
         Field to draw within (`stratified`) or whose values are held out (`leave-network-out`);
         `network` where left out.
-    method : {'random', 'stratified', 'leave-network-out', 'years', 'k-fold'}
-        `k-fold`, and `leave-network-out` without `hold_out`, write `fold` 1…k and role train;
-        the others write `role`.
+    method : {'random', 'stratified', 'leave-network-out', 'years', 'k-fold', 'knndm'}
+        `k-fold`, `knndm`, and `leave-network-out` without `hold_out`, write `fold` 1…k and role
+        train; the others write `role`.
     fraction : float
         Share of the stations (of each stratum) that validate, rounded half up, at least one
         station on either side; a stratum of one station trains.
@@ -65,6 +75,8 @@ def split_stations(
         Values of `strata`, or years, that validate; joined by ``;``.
     folds : int
         Number of folds; no more than there are stations.
+    domain : Domain, optional
+        What is to be mapped, for `knndm`; see `match_folds`.
 
     Raises
     ------
@@ -75,7 +87,7 @@ def split_stations(
     if method not in METHODS:
         raise InputError(f"METHOD '{method}' is not one of {', '.join(METHODS)}.")
     values = tuple(dict.fromkeys(v.strip() for v in hold_out.split(";") if v.strip()))
-    split = _Split(station, strata or DEFAULT_STRATA, fraction, values, folds, date, seed)
+    split = _Split(station, strata or DEFAULT_STRATA, fraction, values, folds, date, seed, domain)
     named = rows_with_station(table, station, progress)
     result = _BY_METHOD[method](named, split, progress)
     _tell(result, station, progress)
@@ -252,17 +264,72 @@ def _k_fold(table: Table, split: _Split, progress: Progress) -> Table:
     return _with_folds(table, station_folds(stations, split.folds, split.seed))
 
 
+def _knndm(table: Table, split: _Split, progress: Progress) -> Table:
+    if split.domain is None:
+        raise InputError(
+            "METHOD knndm needs DOMAIN, the area that is to be mapped.",
+            "Choose a layer of polygons or points, or a raster.",
+        )
+    places = station_places(table, split.station)
+    _tell_places(places, progress)
+    if not places.known.all():
+        lost = [name for name, known in zip(places.names, places.known) if not known]
+        table = table.take(~_members(table.text(split.station), set(lost)))
+        progress.warn(f"{len(lost)} stations without a position are left out: {_some(lost)}.")
+    stations = table.text(split.station)
+    names = [name for name, known in zip(places.names, places.known) if known]
+    _need_two(names, split.station)
+    if split.folds > len(names):
+        progress.warn(f"FOLDS is cut to the {len(names)} stations there are.")
+    order = np.array(names, dtype=object)
+    points = metric_points(places.x[places.known], places.y[places.known], places.crs)
+    domain = domain_points(split.domain, places.crs, progress)
+    chance = station_folds(order, split.folds, split.seed)
+    folds = match_folds(points, domain, chance, progress)
+    text = f"W is {folds.w:.0f} m, with random folds {folds.w_random:.0f} m"
+    if folds.clusters:
+        progress.info(f"Folds merged from {folds.clusters} clusters of stations: {text}.")
+    elif folds.p >= SIGNIFICANT:
+        progress.info(
+            "Random folds: the stations lie no closer to each other than the domain to them "
+            f"(Kolmogorov–Smirnov p = {folds.p:.2g}). {text.partition(',')[0]}."
+        )
+    else:
+        progress.warn(
+            "Random folds: no clusters of stations come nearer to the distances of the domain. "
+            f"{text.partition(',')[0]}; folds by network may be the better test."
+        )
+    fold = dict(zip(names, folds.fold.tolist()))
+    return _with_folds(table, np.array([fold[name] for name in stations], dtype=np.int64))
+
+
 _BY_METHOD: dict[str, Callable[[Table, _Split, Progress], Table]] = {
     "random": _random,
     "stratified": _stratified,
     "leave-network-out": _leave_network_out,
     "years": _years,
     "k-fold": _k_fold,
+    "knndm": _knndm,
 }
 
 
 def _members(values: np.ndarray, chosen: set[str]) -> np.ndarray:
     return np.array([value in chosen for value in values], dtype=bool)
+
+
+def _tell_places(places: StationPlaces, progress: Progress) -> None:
+    """Tell of stations that stand at one place, and of those that stand at several."""
+    same = places.same_place()
+    if same:
+        progress.warn(
+            f"{len(same)} places hold several stations ({_some([' and '.join(s) for s in same])}): "
+            "the nearest station to each is 0 m away."
+        )
+    moved = [name for name, far in zip(places.names, places.spread) if far > 0]
+    if moved:
+        progress.info(
+            f"{len(moved)} stations have rows at several places ({_some(moved)}): the mean counts."
+        )
 
 
 def _need_two(names: list[str], station: str) -> None:
