@@ -36,13 +36,10 @@ class Hypercube:
     strata : int
         k, the size of the sample.
     correlation : (p, p) float64
-        Of the population.
+        Of the population, each place counting by its preference.
     classes : tuple of (n,) int64
     shares : tuple of (c,) float64
-        Share of each class in the population.
-    preference : (n,) float64 or None
-    best_preference : float
-        The mean over the most preferred places that could be chosen.
+        Share of each class in the population, by preference too.
     kept : int
         How many of the sample are chosen already.
     """
@@ -53,8 +50,6 @@ class Hypercube:
     correlation: np.ndarray
     classes: tuple[np.ndarray, ...]
     shares: tuple[np.ndarray, ...]
-    preference: np.ndarray | None
-    best_preference: float
     kept: int
 
     def counts(self, sample: np.ndarray) -> np.ndarray:
@@ -65,53 +60,68 @@ class Hypercube:
         """Return how far a sample, those chosen already first, is from the population.
 
         Σ|η - 1| over the k strata of equal probability of each covariate, + Σ|difference of class
-        shares| + Σ|difference of correlations| over the whole matrix, each of weight 1 [1]_. With
-        a preference also the number of new places × (1 - their mean preference / the highest mean
-        that so many could have).
+        shares| + Σ|difference of correlations| over the whole matrix, each of weight 1 [1]_.
         """
         value = float(np.abs(self.counts(sample) - 1).sum())
         for codes, shares in zip(self.classes, self.shares):
             found = np.bincount(codes[sample], minlength=len(shares)) / len(sample)
             value += float(np.abs(found - shares).sum())
         value += float(np.abs(correlations(self.points[sample]) - self.correlation).sum())
-        if self.preference is not None and self.best_preference > 0:
-            new = sample[self.kept :]
-            value += len(new) - float(self.preference[new].sum()) / self.best_preference
         return value
 
 
 def hypercube(sites: Sites, count: int) -> Hypercube:
-    """Return what a sample of `count` new places beside those kept is compared with."""
-    own = sites.points[sites.population]
+    """Return what a sample of `count` new places beside those kept is compared with.
+
+    Each place of the population counts by its preference, so the strata hold equal shares of it.
+    """
+    rows = np.flatnonzero(sites.population)
+    own, weight = sites.points[rows], sites.weights(rows)
     strata = count + int(sites.kept.sum())
-    edges = np.quantile(own, np.arange(1, strata) / strata, axis=0)
+    levels = np.arange(1, strata) / strata
     cell = np.empty(sites.points.shape, dtype=np.int64)
     for column in range(cell.shape[1]):
-        place = np.searchsorted(edges[:, column], sites.points[:, column], side="right")
+        edges = weighted_quantiles(own[:, column], weight, levels)
+        place = np.searchsorted(edges, sites.points[:, column], side="right")
         cell[:, column] = column * strata + place
     shares = []
     for codes in sites.classes:
-        counts = np.bincount(codes[sites.population], minlength=int(codes.max()) + 1)
+        counts = np.bincount(codes[rows], weight, minlength=int(codes.max()) + 1)
         shares.append(counts / counts.sum())
-    best = 0.0
-    if sites.preference is not None and count:
-        best = float(np.sort(sites.preference[sites.candidate])[-count:].mean())
     return Hypercube(
         points=sites.points,
         cell=cell,
         strata=strata,
-        correlation=correlations(own),
+        correlation=correlations(own, weight),
         classes=sites.classes,
         shares=tuple(shares),
-        preference=sites.preference,
-        best_preference=best,
         kept=int(sites.kept.sum()),
     )
 
 
-def correlations(points: np.ndarray) -> np.ndarray:
+def weighted_quantiles(values: np.ndarray, weight: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return quantiles of weighted values; with equal weights those of NumPy and R by default.
+
+    The middle of each value's weight is its place between those of the first and the last.
+
+    Examples
+    --------
+    >>> weighted_quantiles(np.array([1.0, 2.0, 4.0]), np.array([1.0, 1.0, 2.0]), np.array([0.4]))
+    array([2.])
+    """
+    if np.ptp(weight) == 0:
+        return np.asarray(np.quantile(values, levels))
+    order = np.argsort(values, kind="stable")
+    middle = np.cumsum(weight[order]) - weight[order] / 2
+    place = (middle - middle[0]) / (middle[-1] - middle[0])
+    return np.interp(levels, place, values[order])
+
+
+def correlations(points: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Return the correlation matrix; 0 where a covariate is the same at all points."""
-    deviation = points - points.mean(axis=0)
+    deviation = points - np.average(points, axis=0, weights=weight)
+    if weight is not None:
+        deviation = deviation * np.sqrt(weight)[:, None]
     length = np.sqrt((deviation**2).sum(axis=0))
     flat = length < 1e-12 * np.sqrt(len(points))
     scaled = deviation / np.where(flat, np.inf, length)

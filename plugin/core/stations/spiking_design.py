@@ -88,7 +88,7 @@ def select_spiking(
     base : BaseRows, optional
         Training rows of the model to spike: stations unlike them are preferred. With `random` and
         `stratified` the chance is proportional to the dissimilarity index (DI), with `coverage`
-        k-means is weighted by it, with `lhs` it is a term of the objective.
+        k-means is weighted by it, with `lhs` the population that the choice should be like.
     exclude_fields : iterable of str
         Fields that are no covariates because other parameters name them.
 
