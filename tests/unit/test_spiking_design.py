@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
+from soil_moisture_mapper.plugin.core.stations.designs import BaseRows
 from soil_moisture_mapper.plugin.core.stations.spiking_design import (
     allocate,
     select_spiking,
@@ -92,6 +93,12 @@ def test_stratified_choice_follows_the_strata():
     }
 
 
+def test_shares_make_up_for_what_strata_have():
+    assert allocate({"a": 6, "b": 6}, 4, {"a": 4}) == {"a": 0, "b": 4}
+    assert allocate({"a": 6, "b": 6}, 2, {"a": 5}) == {"a": 0, "b": 2}
+    assert allocate({"a": 6, "b": 6}, 3, {"a": 1}) == {"a": 1, "b": 2}
+
+
 def test_station_without_complete_row_is_not_chosen():
     clay = np.arange(40.0)
     clay[:16] = np.nan
@@ -119,10 +126,116 @@ def test_all_stations_spiking_is_warned_of():
         ({"fraction": 0.0}, "FRACTION is 0. It must lie above 0"),
         ({"method": "stratified"}, "METHOD stratified needs a field"),
         ({"method": "stratified", "strata": "soil"}, "no field 'soil'"),
-        ({"method": "maximin"}, "METHOD 'maximin' is not one of random, stratified"),
+        ({"method": "maximin"}, "'maximin' is not one of random, stratified, coverage, lhs"),
         ({"covariates": ["smap"]}, "no field 'smap'"),
     ],
 )
 def test_wrong_settings_are_refused(settings_, message):
     with pytest.raises(InputError, match=message):
         select_spiking(make_table(20), **settings_)
+
+
+def make_field(stations=30, seed=5):
+    """A field whose stations have three covariates, one of them dated, on two days."""
+    rng = np.random.default_rng(seed)
+    place = np.repeat(rng.normal(size=(stations, 2)), 2, axis=0)
+    return make_table(
+        stations, twi=place[:, 0], sand=place[:, 1], smap=rng.normal(size=2 * stations)
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from(["coverage", "stratified", "random"]), st.booleans(), st.randoms())
+def test_designs_are_blind_to_the_order_of_rows_and_covariates(method, with_base, chance):
+    _check_order(method, with_base, chance.shuffle)
+
+
+@pytest.mark.parametrize("with_base", [False, True])
+def test_latin_hypercube_is_blind_to_the_order_of_rows_and_covariates(with_base):
+    _check_order("lhs", with_base, np.random.default_rng(2).shuffle)
+
+
+def _check_order(method, with_base, shuffle):
+    table = make_field().with_columns({"cover": np.repeat(["a", "b", "c"], 20)})
+    rng = np.random.default_rng(1)
+    base = BaseRows(rng.normal(size=(40, 3)), ("twi", "sand", "smap")) if with_base else None
+    given_ = {"count": 8, "method": method, "strata": "cover", "base": base}
+    names = ["twi", "sand", "smap"]
+    chosen = spikes_of(select_spiking(table, covariates=names, **given_))
+    assert len(chosen) == 8
+    order = list(range(len(table)))
+    shuffle(order)
+    if base:
+        given_["base"] = BaseRows(base.X[::-1, ::-1], base.names[::-1])
+    again = select_spiking(table.take(np.array(order)), covariates=names[::-1], **given_)
+    assert spikes_of(again) == chosen
+
+
+@pytest.mark.parametrize("method", ["random", "stratified", "coverage", "lhs"])
+def test_stations_chosen_already_stay_and_count(method):
+    names = make_field().text("station")
+    roles = np.where(np.isin(names, ["p003", "p017"]), "Spike", "validate")
+    roles[names == "p020"] = ["", "spike"]  # one row makes the station a spike
+    table = make_field().with_columns({"role": roles, "cover": np.repeat(["a", "b"], 30)})
+    progress = RecordingProgress()
+    chosen = spikes_of(
+        select_spiking(table, count=9, method=method, strata="cover", progress=progress)
+    )
+    assert {"p003", "p017", "p020"} < chosen
+    assert len(chosen) == 9
+    assert any("3 stations have the role spike already" in text for text in progress.messages)
+    with pytest.raises(InputError, match="COUNT is 2, but 3 stations have the role spike already"):
+        select_spiking(table, count=2, method=method, strata="cover")
+    # a share that is smaller than what is there adds nothing
+    many = table.with_columns({"role": np.where(names < "p015", "spike", "")})
+    assert len(spikes_of(select_spiking(many, method=method, strata="cover"))) == 15
+
+
+def test_coverage_takes_one_station_of_each_group():
+    # four groups of five stations in two covariates; the constant one plays no part
+    groups = np.repeat([[0.0, 0], [10, 0], [0, 10], [10, 10]], 10, axis=0)
+    offset = np.repeat(np.tile([[0.0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], (4, 1)), 2, axis=0)
+    twi, sand = (groups + offset).T
+    daily = np.tile([-3.0, 3.0], 20)  # cancels in the mean over dates
+    table = make_table(20, clay=np.full(40, 0.1), twi=twi + daily, sand=sand)
+    progress = RecordingProgress()
+    chosen = select_spiking(table, count=4, method="coverage", progress=progress)
+    assert spikes_of(chosen) == {"p000", "p005", "p010", "p015"}
+    assert progress.messages[:2] == [
+        "Covariates: clay, sand, twi.",
+        "The same at every station, left out: clay.",
+    ]
+    assert any("drawn at random (mean of 100)" in text for text in progress.messages)
+
+
+@pytest.mark.parametrize("method", ["coverage", "lhs"])
+def test_constant_covariates_alone_are_refused(method):
+    message = f"METHOD {method} has nothing to choose by: the same at every station are clay."
+    with pytest.raises(InputError, match=message):
+        select_spiking(make_table(20, clay=np.full(40, 7.0)), count=4, method=method)
+
+
+def test_latin_hypercube_keeps_the_shares_of_the_strata():
+    table = make_field(40).with_columns({"cover": np.repeat(["a", "a", "a", "b"], 20)})
+    chosen = spikes_of(select_spiking(table, count=8, method="lhs", strata="cover"))
+    assert Counter("a" if name < "p030" else "b" for name in chosen) == {"a": 6, "b": 2}
+
+
+@pytest.mark.parametrize("method", ["random", "stratified", "coverage", "lhs"])
+def test_stations_that_the_model_lacks_are_preferred(method):
+    # the model has seen sand up to 1; half of the stations lie far above
+    sand = np.repeat(np.concatenate([np.linspace(0, 1, 20), np.linspace(5, 9, 20)]), 2)
+    table = make_table(40, sand=sand, cover=np.tile(["a", "a", "b", "b"], 20))
+    base = BaseRows(np.linspace(0, 1, 50)[:, None], ("sand",))
+    given_ = {"count": 10, "method": method, "strata": "cover", "covariates": ["sand"]}
+    plain = spikes_of(select_spiking(table, **given_))
+    preferring = spikes_of(select_spiking(table, base=base, **given_))
+    assert sum(name >= "p020" for name in plain) <= 7
+    assert sum(name >= "p020" for name in preferring) >= 8
+
+
+def test_missing_codes_are_no_values():
+    clay = np.arange(40.0)
+    clay[:16] = -9999.0
+    table = select_spiking(make_table(20, clay=clay), method="coverage", count=3)
+    assert min(spikes_of(table)) >= "p008"
