@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterFeatureSink
 
-from ...plugin.core.progress import Progress
+from ...plugin.core.dependencies import require
+from ...plugin.core.progress import Progress, RecordingProgress
 from ..base import SoilMoistureAlgorithm
-from ..parameters import SeedParameter, choice, decimal, field, line, rows, whole
+from ..domain import DomainParameter
+from ..parameters import (
+    HTML_FILTER,
+    SeedParameter,
+    choice,
+    decimal,
+    field,
+    file_output,
+    line,
+    rows,
+    whole,
+)
 from ..translation import tr
 
-METHODS = ("random", "stratified", "leave-network-out", "years", "k-fold")
+METHODS = ("random", "stratified", "leave-network-out", "years", "k-fold", "knndm")
 
 
-class SplitStations(SeedParameter, SoilMoistureAlgorithm):
+class SplitStations(DomainParameter, SeedParameter, SoilMoistureAlgorithm):
     """Training table → the same with a role or a fold."""
 
     ID = "splitstations"
     TITLE = "Split stations"
     GROUP = "stations"
-    TAGS = "training,validation,cross-validation,folds,holdout"
+    TAGS = "training,validation,cross-validation,folds,holdout,kNNDM,spatial,distance"
 
     def declare(self) -> None:
         self.add(rows("INPUT", tr("Training table")))
@@ -30,29 +43,55 @@ class SplitStations(SeedParameter, SoilMoistureAlgorithm):
         self.add(decimal("FRACTION", tr("Share that validates"), 0.25, 0.0, 1.0))
         self.add(line("HOLD_OUT", tr("Networks or years that validate")))
         self.add(whole("FOLDS", tr("Folds"), 5, 2))
+        self.declare_domain()
         self.declare_seed()
         self.add(
             QgsProcessingParameterFeatureSink(
                 "OUTPUT", tr("Split table"), Qgis.ProcessingSourceType.Vector
             )
         )
+        self.add(file_output("REPORT", tr("Report"), HTML_FILTER, by_default=True))
+
+    def collect(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        self.collect_domain(parameters, context)
 
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
         from ...plugin.core.stations.splits import split_stations
 
-        source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.4))
+        with_report = self.destination(parameters, "REPORT", context) is not None
+        if with_report:
+            require("matplotlib")
+        heard = RecordingProgress(progress)
+        source = self.table(parameters, "INPUT", context, heard.part(0.0, 0.3))
+        seed = self.read_seed(parameters, context)
+        station = self.text(parameters, "STATION", context) or "station"
+        strata = self.text(parameters, "STRATA", context)
+        method = self.parameterAsEnumString(parameters, "METHOD", context)
+        domain = self.read_domain(parameters, context, seed, heard.part(0.3, 0.4))
         table = split_stations(
             source.table,
-            station=self.text(parameters, "STATION", context) or "station",
-            strata=self.text(parameters, "STRATA", context),
-            method=self.parameterAsEnumString(parameters, "METHOD", context),
+            station=station,
+            strata=strata,
+            method=method,
             fraction=self.parameterAsDouble(parameters, "FRACTION", context),
             hold_out=self.text(parameters, "HOLD_OUT", context) or "",
             folds=self.parameterAsInt(parameters, "FOLDS", context),
-            seed=self.read_seed(parameters, context),
-            progress=progress.part(0.4, 0.5),
+            seed=seed,
+            domain=domain,
+            progress=heard.part(0.4, 0.6),
         )
-        last = progress.part(0.5, 1.0)
-        return self.write(parameters, "OUTPUT", context, table, source.types, last)
+        last = heard.part(0.6, 0.9)
+        outputs = self.write(parameters, "OUTPUT", context, table, source.types, last)
+        if with_report:
+            from ...plugin.core.evaluation.folds_report import folds_report
+            from ...plugin.core.stations.splits_facts import split_facts
+
+            facts = split_facts(table, station=station, strata=strata, domain=domain, seed=seed)
+            write = partial(
+                folds_report, facts, method=method, name=source.name, warnings=heard.warnings
+            )
+            outputs.update(self.save(parameters, "REPORT", context, write))
+        progress.step(1.0)
+        return outputs

@@ -231,8 +231,11 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "FRACTION": ("number", 0.25, ""),
         "HOLD_OUT": OPTIONAL_TEXT,
         "FOLDS": ("number", 5, ""),
+        "DOMAIN": ("layer", None, "optional"),
+        "DOMAIN_POINTS": ("number", 1000, ""),
         "SEED": ("number", 42, ""),
         "OUTPUT": ("sink", None, ""),
+        "REPORT": ("fileDestination", None, "optional"),
     },
     "selectspiking": {
         "INPUT": ("source", None, ""),
@@ -293,6 +296,21 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "OUTPUT": ("fileDestination", None, ""),
         "REPORT": ("fileDestination", None, "optional"),
         "METRICS": ("fileDestination", None, "optional"),
+    },
+    "learningcurve": {
+        **{name: kind for name, kind in JUDGED.items() if name != "GROUPS"},
+        "COUNTS": ("string", "1;2;4;8", "optional"),
+        "DESIGNS": ("enum", ["random", "coverage"], ""),
+        "STRATA": ("field", None, "optional"),
+        "DRAWS": ("number", 15, ""),
+        "TEST_SHARE": ("number", 0.4, ""),
+        "TOLERANCE": ("number", 5, ""),
+        "WEIGHT": ("number", 0, ""),
+        "TREES": ("number", 0, ""),
+        "ALLOW_DEPTH_MISMATCH": ("boolean", False, ""),
+        "SEED": ("number", 42, ""),
+        "OUTPUT": ("fileDestination", None, ""),
+        "REPORT": ("fileDestination", None, "optional"),
     },
     "predict": {
         "MODEL": ("file", None, ""),
@@ -381,9 +399,11 @@ OPTIONS = {
         "leave-network-out",
         "years",
         "k-fold",
+        "knndm",
     ],
     ("selectspiking", "METHOD"): ["random", "stratified", "coverage", "lhs"],
     ("planstations", "METHOD"): ["coverage", "lhs", "random"],
+    ("learningcurve", "DESIGNS"): ["random", "stratified", "coverage", "lhs"],
     ("trainmodel", "METHOD"): ["qrf", "rf"],
 }
 GROUPS = {
@@ -408,7 +428,7 @@ GROUPS = {
         "selectspiking",
         "planstations",
     ],
-    "models": ["trainmodel", "spikemodel", "validate", "modelcard"],
+    "models": ["trainmodel", "spikemodel", "learningcurve", "validate", "modelcard"],
     "maps": ["predict", "predictseries"],
 }
 CHAIN = sorted(PARAMETERS)
