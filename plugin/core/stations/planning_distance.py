@@ -28,7 +28,9 @@ def metric_positions(grid: Grid, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         When the system has no place on the Earth.
     """
     crs = parse_crs(grid.crs)
-    if not crs.is_geographic:
+    if not (crs.is_geographic or crs.is_projected):
+        raise _no_place(grid)
+    if crs.is_projected:
         factor = float(crs.linear_units_factor[1])
         if _distortion(grid, factor) <= MOST_DISTORTION:
             return np.column_stack([x, y]) * factor
@@ -63,12 +65,16 @@ def _distortion(grid: Grid, factor: float) -> float:
     flat = np.column_stack([x, y]) * factor
     true = on_ellipsoid(*transform_points(grid.crs, _LON_LAT, x, y))
     if not np.isfinite(true).all():
-        raise InputError(
-            f"Distances cannot be measured in {crs_name(grid.crs)}: it has no place on the Earth.",
-            "Assign the layers the coordinate system they are in.",
-        )
+        raise _no_place(grid)
     ratios = [
         np.linalg.norm(flat[other] - flat[0]) / np.linalg.norm(true[other] - true[0])
         for other in (1, 2)
     ]
     return float(max(abs(ratio - 1.0) for ratio in ratios))
+
+
+def _no_place(grid: Grid) -> InputError:
+    return InputError(
+        f"Distances cannot be measured in {crs_name(grid.crs)}: it has no place on the Earth.",
+        "Assign the layers the coordinate system they are in.",
+    )
