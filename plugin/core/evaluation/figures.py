@@ -42,7 +42,7 @@ def scatter_figure(
     """
     kept = np.isfinite(observed) & np.isfinite(predicted)
     o, p = observed[kept], predicted[kept]
-    figure, axes = _new_figure(4.2, 4.0)
+    figure, axes = new_figure(4.2, 4.0)
     low, high = limits or moisture_limits(o, p)
     if o.size > MANY_POINTS:
         hexagons = axes.hexbin(
@@ -86,7 +86,7 @@ def residual_map(
         Error at either end of the colours; maps to be compared share it.
     """
     kept = np.isfinite(x) & np.isfinite(y) & np.isfinite(residual)
-    figure, axes = _new_figure(4.6, 4.0)
+    figure, axes = new_figure(4.6, 4.0)
     if widest is None:
         widest = widest_error(residual[kept])
     points = axes.scatter(
@@ -134,7 +134,7 @@ def coverage_figure(levels: Sequence[float], series: Mapping[str, Sequence[float
     series : mapping of name to sequence of L float
         Observed coverages, 0–1.
     """
-    figure, axes = _new_figure(4.0, 3.8)
+    figure, axes = new_figure(4.0, 3.8)
     axes.plot([0, 100], [0, 100], color=DARK, linewidth=0.9)
     smallest = min([100 * min(v) for v in series.values() if len(v)] or [0.0])
     for place, (name, values) in enumerate(series.items()):
@@ -154,7 +154,7 @@ def width_figure(levels: Sequence[float], series: Mapping[str, Sequence[float]])
     The axis ends soon above the 95 % intervals: a line that leaves the figure leads to intervals
     without a finite margin.
     """
-    figure, axes = _new_figure(4.0, 3.8)
+    figure, axes = new_figure(4.0, 3.8)
     for place, (name, values) in enumerate(series.items()):
         _line(axes, levels, np.asarray(values, float), name, place)
     axes.set_xlim(100 * min(levels) - 5, 102)
@@ -177,7 +177,7 @@ def importance_figure(
     """Bars from the most important covariate down, with ± SD where given; 25 at most."""
     order = np.argsort(-np.asarray(values, float), kind="stable")[:MOST_BARS]
     shown = factor * np.asarray(values, float)[order]
-    figure, axes = _new_figure(5.2, 0.9 + 0.24 * len(order))
+    figure, axes = new_figure(5.2, 0.9 + 0.24 * len(order))
     place = np.arange(len(order))
     error = None if sd is None else factor * np.asarray(sd, float)[order]
     axes.barh(
@@ -208,7 +208,7 @@ def change_figure(
     joined = np.column_stack(columns)
     chosen = np.argsort(-np.ptp(joined, axis=1), kind="stable")[:most]
     chosen = chosen[np.argsort(joined[chosen, 0], kind="stable")]
-    figure, axes = _new_figure(4.8, 1.2 + 0.19 * len(chosen))
+    figure, axes = new_figure(4.8, 1.2 + 0.19 * len(chosen))
     place = np.arange(len(chosen))
     axes.hlines(place, joined[chosen].min(axis=1), joined[chosen].max(axis=1), color="#C8C8C8")
     for i, name in enumerate(series):
@@ -262,9 +262,16 @@ def round_length(metres: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= metres * (1 + 1e-9)))
 
 
-def _new_figure(width: float, height: float) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float) -> tuple[Figure, Any]:
+    """Return a figure of a size in inches, with its axes."""
     figure = Figure(figsize=(width, height), constrained_layout=True)
     axes = figure.add_subplot(1, 1, 1)
+    style_axes(axes)
+    return figure, axes
+
+
+def style_axes(axes: Any) -> None:
+    """Give axes the look of all reports."""
     axes.tick_params(labelsize=_FONT - 1, length=3, color=GREY)
     axes.xaxis.label.set_size(_FONT)
     axes.yaxis.label.set_size(_FONT)
@@ -274,7 +281,6 @@ def _new_figure(width: float, height: float) -> tuple[Figure, Any]:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GREY)
-    return figure, axes
 
 
 def _colour_bar(figure: Figure, drawn: Any, axes: Any, label: str) -> None:

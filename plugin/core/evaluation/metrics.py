@@ -11,11 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..rasters.writing import atomic_path
+from .anomaly import anomaly_correlation
 
 Row = dict[str, Any]
 
 SCORES = ("r2", "r", "me", "rmse", "ubrmse", "mae", "slope", "picp90", "width90")
-FURTHER_SCORES = ("abs_me", "interval_score90")
+FURTHER_SCORES = ("abs_me", "interval_score90", "anomaly_r", "anomaly_n")
 COLUMNS = ("scope", "group", "n", "stations", *SCORES, "source", *FURTHER_SCORES)
 
 SEASONS = ("DJF", "MAM", "JJA", "SON")
@@ -72,7 +73,8 @@ def score(
     the group's mean, `slope` that of measured on predicted, `picp90` the share of measurements
     inside the 90 % prediction interval and `width90` its mean width. `abs_me` is the mean over the
     stations of the absolute ME. `interval_score90` is the mean of width + (2/α) · distance outside
-    (Gneiting & Raftery 2007, doi:10.1198/016214506000001437).
+    (Gneiting & Raftery 2007, doi:10.1198/016214506000001437). `anomaly_r` is Pearson's r of the
+    anomalies (less the 30-day moving mean of their station), of which there are `anomaly_n`.
     """
     observed = np.asarray(observed, dtype=float)
     predicted = np.asarray(predicted, dtype=float)
@@ -88,6 +90,8 @@ def score(
     result["abs_me"] = float(np.mean(np.abs(_group_means(p - o, units))))
     if result["stations"] > 1 or not _visited_once(days):
         result.update(_association(o, p))
+    if days is not None and station is not None:
+        result["anomaly_r"], result["anomaly_n"] = anomaly_correlation(o, p, days, units)
     if lower is not None and upper is not None:
         low, high = np.asarray(lower, float)[used], np.asarray(upper, float)[used]
         result.update(_interval_scores(o, low, high))
@@ -335,6 +339,7 @@ def _summary(scope: str, source: str, stations: Sequence[Row], over: Any) -> Row
     for name in (*SCORES, *FURTHER_SCORES):
         values = [row[name] for row in stations if row[name] is not None]
         result[name] = float(over(values)) if values else None
+    result["anomaly_n"] = sum(row["anomaly_n"] or 0 for row in stations)
     return result
 
 

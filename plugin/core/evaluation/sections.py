@@ -126,7 +126,7 @@ def shown_group(row: Row) -> str:
     """Return the name a reader knows the group of a line by."""
     group = str(row["group"])
     if row["scope"] == "season":
-        return _SEASON_NAMES.get(group, group)
+        return season_name(group)
     if row["scope"] in ("class", "spike_loso") and "=" in group:
         return group.split("=", 1)[1]
     whole = {
@@ -136,6 +136,11 @@ def shown_group(row: Row) -> str:
         "station_median": "median over stations",
     }
     return group or whole.get(row["scope"], "")
+
+
+def season_name(season: str) -> str:
+    """Return the months of a season."""
+    return _SEASON_NAMES.get(season, season)
 
 
 def score_section(

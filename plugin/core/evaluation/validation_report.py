@@ -46,6 +46,12 @@ from .sections import (
     warnings_box,
 )
 from .validation import ValidationResult
+from .validation_sections import (
+    boxes_section,
+    certainty_section,
+    distance_section,
+    series_section,
+)
 
 
 def validation_report(
@@ -76,6 +82,8 @@ def validation_report(
         section("Data", facts(rows_facts(result.held.rows))),
         _baseline_section(result),
         score_section(rows, labels),
+        certainty_section(result),
+        boxes_section(result, rows, labels),
         section(
             "Measured against predicted",
             gallery(
@@ -84,7 +92,9 @@ def validation_report(
                 station_map(result.held, "model"),
             ),
         ),
+        series_section(result),
         _interval_section(result),
+        distance_section(result),
         section("Model", facts(model_facts(result.model))),
         covariates_section(result.model),
         settings_section(result.model),
