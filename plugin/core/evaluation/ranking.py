@@ -1,0 +1,463 @@
+"""Which covariates matter and which set will do, by six methods, with one table of results."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..models.distribution import predict_forest
+from ..models.heldout import Fold, ForestSettings
+from ..models.training import choose_folds
+from ..progress import Progress
+from ..rasters.writing import atomic_path
+from ..stations.rows import TrainingRows
+from .importance import (
+    REPEATS,
+    HeldOutFold,
+    Importance,
+    Predict,
+    by_importance,
+    impurity_importance,
+    out_of_bag_importance,
+    permutation_importance,
+)
+from .selection import (
+    CovariateSet,
+    SetScorer,
+    smallest_enough,
+    station_constant,
+    without_constant,
+)
+from .selection_forward import ForwardStep, forward_cost, select_forward
+from .successive import choose_set, successive_sets
+
+RANKINGS = ("permutation", "out-of-bag", "impurity")
+METHODS = (*RANKINGS, "group-drop", "successive", "forward")
+TOLERANCE = 0.02
+SET_SCORES = ("r", "ubrmse", "me", "slope", "rmse", "n", "stations")
+COLUMNS = (
+    *("method", "rank", "covariate", "group", "importance", "sd", "relative"),
+    *("covariates", *SET_SCORES, "selected"),
+)
+
+#: Rows shuffled in a fold; larger folds are drawn from.
+MAX_ROWS = 5000
+
+
+@dataclass(frozen=True)
+class RankSettings:
+    """How covariates are ranked.
+
+    Attributes
+    ----------
+    method : str
+        One of `METHODS`.
+    forest : ForestSettings
+    folds : int
+        Number of station folds, where the rows bring none.
+    repeats : int
+        Permutations in each fold.
+    tolerance : float
+        What counts as no better: a share of the RMSE, and of the other scores as
+        `successive.improvements` says.
+    ranking : str
+        One of `RANKINGS`: the order in which successive sets are made.
+    groups : mapping of str to str
+        Group of a covariate; one without stands for itself.
+    """
+
+    method: str = "permutation"
+    forest: ForestSettings = field(default_factory=ForestSettings)
+    folds: int = 5
+    repeats: int = REPEATS
+    tolerance: float = TOLERANCE
+    ranking: str = "permutation"
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One line of the table.
+
+    Attributes
+    ----------
+    method : str
+    rank : int or None
+        From 1; None for a whole set.
+    names : tuple of str
+        The covariate, or those of a group or set.
+    importance, sd : float or None
+        As the method gives them.
+    relative : float or None
+        Share of the largest importance, 0–1 (negative where the importance is); out-of-bag: of
+        the largest quotient of importance and SD.
+    scored : CovariateSet or None
+        Set whose scores stand in the line: up to and with this covariate, or without this group.
+    selected : bool
+        Whether it is in the set chosen.
+    """
+
+    method: str
+    rank: int | None
+    names: tuple[str, ...]
+    group: str = ""
+    importance: float | None = None
+    sd: float | None = None
+    relative: float | None = None
+    scored: CovariateSet | None = None
+    selected: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Covariates by rank, and the set chosen at stations not seen.
+
+    Attributes
+    ----------
+    settings : RankSettings
+    rows : TrainingRows
+        Without constant covariates.
+    lines, beside : tuple of Line
+        By the method; by the station folds or the order it rests on, where that is another.
+    whole, chosen : CovariateSet
+        All covariates, and those selected.
+    folds, fits : int
+        Station folds, and forests grown.
+    constant, static : tuple of str
+        Covariates left out because they never change, and those that change between stations only.
+    steps : tuple of ForwardStep
+        Of a forward selection.
+    """
+
+    settings: RankSettings
+    rows: TrainingRows
+    lines: tuple[Line, ...]
+    beside: tuple[Line, ...]
+    whole: CovariateSet
+    chosen: CovariateSet
+    folds: int
+    fits: int
+    constant: tuple[str, ...]
+    static: tuple[str, ...]
+    steps: tuple[ForwardStep, ...] = ()
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The covariates chosen, in the order of the ranking."""
+        order = [name for line in self.lines for name in line.names]
+        return tuple(name for name in order if name in self.chosen.names)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What the methods share: the forests that know every covariate, and their scores."""
+
+    settings: RankSettings
+    scorer: SetScorer
+    whole: CovariateSet
+    folds: tuple[Fold, ...]
+
+    @property
+    def rows(self) -> TrainingRows:
+        return self.scorer.rows
+
+    def group(self, name: str) -> str:
+        return self.settings.groups.get(name, "")
+
+
+_Found = tuple[list[Line], list[Line], CovariateSet, tuple[ForwardStep, ...]]
+
+
+def rank_covariates(
+    rows: TrainingRows, settings: RankSettings, progress: Progress | None = None
+) -> Ranking:
+    """Rank the covariates and choose a set of them, judged at stations not seen.
+
+    Whatever ranks them, the set is chosen by the station folds alone: rows of one station are
+    much alike, so that errors on other rows of stations a forest has seen say little about maps.
+
+    Raises
+    ------
+    InputError
+        An unknown method, fewer than two stations, no covariate that varies, one covariate for
+        pairs, or one group to drop.
+    Cancelled
+        The user stopped the run.
+    """
+    progress = progress or Progress()
+    if settings.method not in METHODS or settings.ranking not in RANKINGS:
+        raise InputError(
+            f"There is no ranking '{settings.method}' by '{settings.ranking}'.",
+            f"Methods are {', '.join(METHODS)}, orders {', '.join(RANKINGS)}.",
+        )
+    rows, constant = without_constant(rows, progress)
+    scorer = SetScorer(
+        rows, choose_folds(rows, settings.folds, settings.forest.seed), settings.forest
+    )
+    _tell_cost(settings, len(rows.covariates), scorer.folds, progress)
+    static = station_constant(rows)
+    _tell_static(settings, static, progress)
+    whole, folds = scorer.score_all(progress.part(0.0, 0.1))
+    work = _Work(settings, scorer, whole, folds)
+    found = _BY_METHOD[settings.method](work, progress.part(0.1, 1.0))
+    lines, beside, chosen, steps = found
+    result = Ranking(
+        settings=settings,
+        rows=rows,
+        lines=tuple(lines),
+        beside=tuple(beside),
+        whole=whole,
+        chosen=chosen,
+        folds=scorer.folds,
+        fits=scorer.fits,
+        constant=constant,
+        static=static,
+        steps=steps,
+    )
+    progress.info(f"Selected: {'; '.join(result.selected)}.")
+    return result
+
+
+def write_ranking(result: Ranking, path: Path) -> None:
+    """Write the lines as CSV (UTF-8), then all covariates and those selected as sets without rank.
+
+    Raises
+    ------
+    InputError
+        Where the folder does not exist or cannot be written to.
+    """
+    method = result.settings.method
+    sets = [
+        Line(method, None, result.whole.names, "", scored=result.whole),
+        Line(method, None, result.chosen.names, "", scored=result.chosen, selected=True),
+    ]
+    with (
+        atomic_path(Path(path)) as temporary,
+        Path(temporary).open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for line in (*result.lines, *result.beside, *sets):
+            writer.writerow(_cells(line))
+
+
+def grouped(names: Iterable[str], groups: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the covariates of each group, sorted; one without a group stands for itself."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        found.setdefault(groups.get(name) or name, []).append(name)
+    return {group: tuple(members) for group, members in sorted(found.items())}
+
+
+def _rank_singly(work: _Work, progress: Progress) -> _Found:
+    """Rank by an importance; the set is chosen by permutation in the station folds."""
+    method = work.settings.method
+    held = _importance(work, "permutation", progress.part(0.0, 0.5))
+    base = float(work.whole.fold_mse.mean())
+    limit = base * (1 + work.settings.tolerance) ** 2
+    count = sum(base + item.value > limit for item in held)
+    units = [(item.covariate,) for item in held]
+    chosen = smallest_enough(
+        work.scorer, units, count, work.settings.tolerance, progress.part(0.5, 0.8)
+    )
+    lines = _lines(work, "permutation", held, chosen)
+    if method == "permutation":
+        return lines, [], chosen, ()
+    published = _importance(work, method, progress.part(0.8, 1.0))
+    return _lines(work, method, published, chosen), lines, chosen, ()
+
+
+def _rank_groups(work: _Work, progress: Progress) -> _Found:
+    """Refit without each group; the loss is that of a model that never knew it."""
+    groups = grouped(work.rows.covariates, work.settings.groups)
+    if len(groups) < 2:
+        raise InputError(
+            f"All covariates are of one group ({next(iter(groups))}), so dropping it leaves none.",
+            "Give a COVARIATE_TABLE with several groups, or choose another METHOD.",
+        )
+    without, losses = {}, {}
+    for number, (group, members) in enumerate(groups.items()):
+        part = progress.part(0.7 * number / len(groups), 0.7 * (number + 1) / len(groups))
+        kept = [name for name in work.rows.covariates if name not in members]
+        without[group] = work.scorer.score(kept, part)
+        rise = without[group].fold_mse - work.whole.fold_mse
+        losses[group] = Importance(group, float(rise.mean()), float(rise.std(ddof=1)))
+    order = by_importance(losses.values())
+    limit = (1 + work.settings.tolerance) * work.whole.rmse
+    count = sum(without[item.covariate].rmse > limit for item in order)
+    # the groups worth keeping come first, whichever mean they are ordered by
+    order.sort(key=lambda item: without[item.covariate].rmse <= limit)
+    units = [groups[item.covariate] for item in order]
+    chosen = smallest_enough(
+        work.scorer, units, count, work.settings.tolerance, progress.part(0.7, 1.0)
+    )
+    largest = max((item.value for item in order), default=0.0)
+    lines = [
+        Line(
+            method="group-drop",
+            rank=rank,
+            names=groups[item.covariate],
+            group=item.covariate,
+            importance=item.value,
+            sd=item.sd,
+            relative=item.value / largest if largest > 0 else None,
+            scored=without[item.covariate],
+            selected=set(groups[item.covariate]) <= set(chosen.names),
+        )
+        for rank, item in enumerate(order, start=1)
+    ]
+    return lines, [], chosen, ()
+
+
+def _rank_sets(work: _Work, progress: Progress) -> _Found:
+    """Add the covariates one at a time by rank, and stop where nothing improves."""
+    ranking = work.settings.ranking
+    items = _importance(work, ranking, progress.part(0.0, 0.3))
+    order = [item.covariate for item in items]
+    sets = successive_sets(work.scorer, order, progress.part(0.3, 1.0))
+    chosen = sets[choose_set(sets, work.settings.tolerance)]
+    ranked = _lines(work, ranking, items, chosen)
+    lines = [
+        Line(
+            method="successive",
+            rank=line.rank,
+            names=line.names,
+            group=line.group,
+            importance=line.importance,
+            sd=line.sd,
+            relative=line.relative,
+            scored=scored,
+            selected=line.selected,
+        )
+        for line, scored in zip(ranked, sets)
+    ]
+    return lines, [], chosen, ()
+
+
+def _rank_forward(work: _Work, progress: Progress) -> _Found:
+    steps = select_forward(work.scorer, work.settings.tolerance, progress)
+    taken = [step for step in steps if step.taken]
+    lines = [
+        Line(
+            method="forward",
+            rank=rank,
+            names=(step.covariate,),
+            group=work.group(step.covariate),
+            scored=step.scored,
+            selected=step.taken,
+        )
+        for rank, step in enumerate(steps, start=1)
+    ]
+    return lines, [], taken[-1].scored, tuple(steps)
+
+
+_BY_METHOD: dict[str, Callable[[_Work, Progress], _Found]] = {
+    **dict.fromkeys(RANKINGS, _rank_singly),
+    "group-drop": _rank_groups,
+    "successive": _rank_sets,
+    "forward": _rank_forward,
+}
+
+
+def _importance(work: _Work, method: str, progress: Progress) -> list[Importance]:
+    """Return the importance of every covariate by one of `RANKINGS`, the largest first."""
+    names, seed = work.rows.covariates, work.settings.forest.seed
+    if method == "permutation":
+        found = permutation_importance(
+            _held_out(work),
+            names,
+            repeats=work.settings.repeats,
+            max_rows=MAX_ROWS,
+            seed=seed,
+            progress=progress,
+        )
+        return by_importance(found)
+    settings = work.settings.forest
+    forest = settings.grow(work.rows, progress.part(0.0, 0.5))
+    if method == "impurity":
+        return by_importance(impurity_importance(forest, names))
+    found = out_of_bag_importance(
+        forest, work.rows.X, names, seed=seed, progress=progress.part(0.5, 1.0)
+    )
+    return sorted(found, key=lambda item: (-item.standardised, item.covariate))
+
+
+def _held_out(work: _Work) -> Iterable[HeldOutFold]:
+    for fold in work.folds:
+        yield _mean_of(fold), work.rows.X[fold.rows], work.rows.y[fold.rows]
+
+
+def _mean_of(fold: Fold) -> Predict:
+    return lambda X: predict_forest(fold.forest, X).mean
+
+
+def _lines(
+    work: _Work, method: str, items: Sequence[Importance], chosen: CovariateSet
+) -> list[Line]:
+    values = [i.standardised if method == "out-of-bag" else i.value for i in items]
+    largest = max(values)
+    return [
+        Line(
+            method=method,
+            rank=rank,
+            names=(item.covariate,),
+            group=work.group(item.covariate),
+            importance=item.value,
+            sd=item.sd,
+            relative=value / largest if largest > 0 else None,
+            selected=item.covariate in chosen.names,
+        )
+        for rank, (item, value) in enumerate(zip(items, values), start=1)
+    ]
+
+
+def _tell_cost(settings: RankSettings, covariates: int, folds: int, progress: Progress) -> None:
+    most = {
+        "group-drop": covariates + 1,
+        "successive": covariates + 1,
+        "forward": forward_cost(covariates) + 1,
+    }.get(settings.method)
+    if most is not None:
+        progress.info(
+            f"At most {most * folds} forests of {settings.forest.trees} trees are grown: up to "
+            f"{most} sets of covariates in {folds} station folds."
+        )
+
+
+def _tell_static(settings: RankSettings, static: Sequence[str], progress: Progress) -> None:
+    ranked_by = settings.ranking if settings.method == "successive" else settings.method
+    if ranked_by not in ("out-of-bag", "impurity") or not static:
+        return
+    progress.warn(
+        f"{ranked_by.capitalize()} importance ranks covariates too high that have one value a "
+        f"station, since they tell the stations apart: {', '.join(static)}. "
+        "Permutation in station folds does not."
+    )
+
+
+def _cells(line: Line) -> list[str]:
+    scores: Mapping[str, Any] = line.scored.scores if line.scored else {}
+    return [
+        line.method,
+        _text(line.rank),
+        ";".join(line.names),
+        line.group,
+        _text(line.importance),
+        _text(line.sd),
+        _text(line.relative),
+        _text(len(line.scored.names) if line.scored else None),
+        *(_text(scores.get(name)) for name in SET_SCORES),
+        str(int(line.selected)),
+    ]
+
+
+def _text(value: float | None) -> str:
+    if value is None or not np.isfinite(value):
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

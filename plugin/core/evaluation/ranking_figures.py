@@ -1,0 +1,130 @@
+"""Figures of a ranking: bars of importance and scores against the number of covariates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .figures import BLUE, DARK, GREY, MOST_BARS, ORANGE, plain_text
+
+_FONT = 9
+_LIGHT = "#B9C7D0"
+
+
+def rank_figure(
+    names: Sequence[str],
+    values: Sequence[float],
+    sd: Sequence[float] | None,
+    chosen: Sequence[bool],
+    label: str,
+) -> Figure:
+    """Bars in the order given, 25 at most, with ± SD where given; those chosen stand out.
+
+    Parameters
+    ----------
+    values, sd : sequence of k float
+        In the unit that `label` names.
+    chosen : sequence of k bool
+    """
+    shown = min(len(names), MOST_BARS)
+    figure = Figure(figsize=(5.4, 1.1 + 0.24 * shown), constrained_layout=True)
+    axes = figure.add_subplot(1, 1, 1)
+    _style(axes)
+    place = np.arange(shown)
+    colours = [BLUE if one else _LIGHT for one in chosen[:shown]]
+    error = None if sd is None else list(sd[:shown])
+    axes.barh(
+        place,
+        list(values[:shown]),
+        xerr=error,
+        color=colours,
+        height=0.66,
+        error_kw={"ecolor": DARK, "lw": 0.8},
+    )
+    axes.axvline(0, color=DARK, linewidth=0.8)
+    axes.set_yticks(place)
+    axes.set_yticklabels([plain_text(name) for name in names[:shown]])
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(label, size=_FONT)
+    return figure
+
+
+def score_curves(
+    count: Sequence[int], scores: Sequence[dict[str, Any]], chosen: int, refused: int | None = None
+) -> Figure:
+    """RMSE and ubRMSE, r, bias and slope of sets against their number of covariates.
+
+    Parameters
+    ----------
+    count : sequence of k int
+    scores : sequence of k dict
+        As `metrics.score` gives them.
+    chosen : int
+        Place of the set that was chosen.
+    refused : int, optional
+        Place of a set that was tried and not taken.
+    """
+    figure = Figure(figsize=(7.6, 4.6), constrained_layout=True)
+    panels = figure.subplots(2, 2, sharex=True)
+    kinds = (
+        ("RMSE and ubRMSE (m³ m⁻³)", (("rmse", "RMSE", BLUE), ("ubrmse", "ubRMSE", ORANGE)), None),
+        ("r", (("r", "r", BLUE),), None),
+        ("ME (m³ m⁻³)", (("me", "ME", BLUE),), 0.0),
+        ("slope, measured on predicted", (("slope", "slope", BLUE),), 1.0),
+    )
+    for axes, (label, lines, ideal) in zip(panels.ravel(), kinds):
+        _style(axes)
+        if ideal is not None:
+            axes.axhline(ideal, color=DARK, linewidth=0.8)
+        axes.axvline(count[chosen], color=GREY, linewidth=1.0, linestyle="--")
+        for score, name, colour in lines:
+            _curve(axes, count, _values(scores, score), colour, name, (chosen, refused))
+        axes.set_ylabel(label, size=_FONT)
+        axes.set_xlim(0.5, max(count) + 0.5)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0, 0].legend(frameon=False, fontsize=_FONT - 1)
+    for axes in panels[1]:
+        axes.set_xlabel("number of covariates", size=_FONT)
+    return figure
+
+
+def _curve(
+    axes: Any,
+    count: Sequence[int],
+    values: np.ndarray,
+    colour: str,
+    name: str,
+    marks: tuple[int, int | None],
+) -> None:
+    chosen, refused = marks
+    axes.plot(count, values, color=colour, linewidth=1.3, marker="o", markersize=3.8, label=name)
+    axes.plot(
+        [count[chosen]],
+        [values[chosen]],
+        marker="o",
+        markersize=9,
+        markerfacecolor="none",
+        markeredgecolor=DARK,
+        markeredgewidth=1.3,
+        linestyle="none",
+    )
+    if refused is not None:
+        axes.plot([count[refused]], [values[refused]], marker="x", markersize=8, color=DARK)
+
+
+def _values(scores: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    return np.array([np.nan if one[name] is None else one[name] for one in scores], dtype=float)
+
+
+def _style(axes: Any) -> None:
+    axes.tick_params(labelsize=_FONT - 1, length=3, color=GREY)
+    axes.grid(color="#E6E6E6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(GREY)
