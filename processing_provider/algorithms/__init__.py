@@ -8,6 +8,7 @@ from .easegrid import EaseGridAlgorithm
 from .fillgaps import FillGaps
 from .groupclasses import GroupClasses
 from .importstations import ImportStations
+from .learningcurve import LearningCurve
 from .modelcard import ModelCard
 from .opticalindices import OpticalIndices
 from .planstations import PlanStations
@@ -46,6 +47,7 @@ ALGORITHMS = (
     PlanStations,
     TrainModel,
     SpikeModel,
+    LearningCurve,
     Validate,
     ModelCard,
     Predict,
