@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.evaluation import report as blocks
+from soil_moisture_mapper.plugin.core.evaluation.anomaly import anomaly_correlation
+from soil_moisture_mapper.plugin.core.evaluation.bootstrap import score_intervals
 from soil_moisture_mapper.plugin.core.evaluation.figures import (
     importance_figure,
     metres_per_unit,
@@ -488,3 +490,24 @@ def test_figures_stand_missing_positions_and_names_that_look_like_mathematics():
     assert "a$_1$" in svg
     assert r"\frac" in svg
     assert importance_figure(["$x$", "y"], [0.1, 0.2]).axes[0].get_yticklabels()
+
+
+def test_validation_says_how_certain_scores_are_and_draws_stations(tmp_path):
+    rows = make_rows("w", 9, "field", offset=0.05, seed=4)
+    result = validate_model(trained().model, rows, baseline=rows.y * 0.8, baseline_name="smap")
+    path = tmp_path / "validation.html"
+    validation_report(result, path)
+    reader = read(path)
+    found = reader.row("all rows", "90", "9")
+    held = result.held
+    expected = score_intervals(rows.y, held.mean, rows.station)["rmse"]
+    assert found[4] == f"{blocks.number(expected.low)} … {blocks.number(expected.high)}"
+    for part in ("Scores of stations", "Stations over time", "Distance to the training rows"):
+        assert part in reader.text
+    rows_of_metrics = validation_metrics(result)
+    overall = find_row(rows_of_metrics, "overall", "model")
+    r, n = anomaly_correlation(rows.y, held.mean, rows.date, rows.station)
+    assert (overall["anomaly_r"], overall["anomaly_n"]) == (r, n)
+    few = validate_model(trained().model, make_rows("f", 3, "field", seed=5))
+    validation_report(few, path)
+    assert "fewer than 6 stations no interval" in read(path).text
