@@ -34,7 +34,7 @@ def metric_positions(grid: Grid, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         factor = float(crs.linear_units_factor[1])
         if _distortion(grid, factor) <= MOST_DISTORTION:
             return np.column_stack([x, y]) * factor
-    return on_ellipsoid(*transform_points(grid.crs, _LON_LAT, x, y))
+    return on_ellipsoid(*transform_points(grid.crs, _LON_LAT, x.tolist(), y.tolist()))
 
 
 def on_ellipsoid(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:

@@ -263,7 +263,7 @@ def _sites(
     if method in _IN_COVARIATE_SPACE and not varies.all():
         dropped = [name for name, differs in zip(means.covariates, varies) if not differs]
         progress.info(f"The same at every station, left out: {', '.join(dropped)}.")
-    classes = ()
+    classes: tuple[np.ndarray, ...] = ()
     if stratum is not None:
         codes = np.unique([stratum[name] for name in means.names], return_inverse=True)[1]
         classes = (codes.astype(np.int64),)
