@@ -9,6 +9,7 @@ from .fillgaps import FillGaps
 from .groupclasses import GroupClasses
 from .importstations import ImportStations
 from .learningcurve import LearningCurve
+from .interpolatestations import InterpolateStations
 from .modelcard import ModelCard
 from .opticalindices import OpticalIndices
 from .planstations import PlanStations
@@ -16,6 +17,7 @@ from .predict import Predict
 from .predictseries import PredictSeries
 from .preparebackscatter import PrepareBackscatter
 from .preparecoarsemoisture import PrepareCoarseMoisture
+from .rankcovariates import RankCovariates
 from .samplecovariates import SampleCovariates
 from .selectspiking import SelectSpiking
 from .soiltexture import SoilTexture
@@ -49,7 +51,9 @@ ALGORITHMS = (
     SpikeModel,
     LearningCurve,
     Validate,
+    RankCovariates,
     ModelCard,
     Predict,
     PredictSeries,
+    InterpolateStations,
 )

@@ -235,7 +235,7 @@ def write_ranking(result: Ranking, path: Path) -> None:
     method = result.settings.method
     sets = [
         Line(method, None, result.whole.names, "", scored=result.whole),
-        Line(method, None, result.chosen.names, "", scored=result.chosen, selected=True),
+        Line(method, None, result.selected, "", scored=result.chosen, selected=True),
     ]
     with (
         atomic_path(Path(path)) as temporary,

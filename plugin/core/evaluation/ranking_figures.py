@@ -83,6 +83,8 @@ def score_curves(
         axes.axvline(count[chosen], color=GREY, linewidth=1.0, linestyle="--")
         for score, name, colour in lines:
             _curve(axes, count, _values(scores, score), colour, name, (chosen, refused))
+        if lines[0][0] == "me":
+            axes.set_ylim(*_bias_limits(scores))
         axes.set_ylabel(label, size=_FONT)
         axes.set_xlim(0.5, max(count) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -118,6 +120,13 @@ def _curve(
 
 def _values(scores: Sequence[dict[str, Any]], name: str) -> np.ndarray:
     return np.array([np.nan if one[name] is None else one[name] for one in scores], dtype=float)
+
+
+def _bias_limits(scores: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Return limits about 0 of at least a quarter of the smallest RMSE: less bias is nothing."""
+    widest = max(abs(one["me"]) for one in scores)
+    end = max(1.15 * widest, 0.25 * min(one["rmse"] for one in scores))
+    return -end, end
 
 
 def _style(axes: Any) -> None:

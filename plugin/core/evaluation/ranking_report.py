@@ -138,8 +138,9 @@ def _line_section(result: Ranking, lines: Sequence[Line]) -> Html:
     if method == "successive":
         order = _TITLES[result.settings.ranking]
         parts.append(paragraph(f"Order of the covariates: {order[:1].lower()}{order[1:]}."))
-    if lines[0].importance is not None and method != "successive":
-        parts.append(gallery(_bars(method, lines)))
+    if lines[0].importance is not None:
+        shown = result.settings.ranking if method == "successive" else method
+        parts.append(gallery(_bars(shown, lines)))
     parts.append(_lines_table(result, method, lines))
     return section(_TITLES[method], *parts)
 
@@ -160,47 +161,53 @@ def _bars(method: str, lines: Sequence[Line]) -> Html:
 
 
 def _lines_table(result: Ranking, method: str, lines: Sequence[Line]) -> Html:
-    groups = any(line.group for line in lines)
-    static = set(result.static)
-    unit = 1.0 if method == "impurity" else _SCALE
-    has_importance = lines[0].importance is not None
-    has_sd = any(line.sd is not None for line in lines)
+    by_group = method == "group-drop"
+    grouped = by_group or any(line.group for line in lines)
+    valued = lines[0].importance is not None
+    spread = any(line.sd is not None for line in lines)
     scored = any(line.scored for line in lines)
-    header = ["rank", "group" if method == "group-drop" else "covariate"]
-    header += ["covariates"] if method == "group-drop" else ["group"] if groups else []
+    order = result.settings.ranking if method == "successive" else method
+    header = ["rank", "group" if by_group else "covariate"]
+    header += ["covariates" if by_group else "group"] if grouped else []
     texts = len(header)
-    header += ["importance"] if has_importance else []
-    header += ["SD"] if has_sd else []
-    header += ["of the largest"] if has_importance else []
+    header += ["decrease" if order == "impurity" else "rise of MSE"] if valued else []
+    header += ["SD"] if spread else []
+    header += ["of the largest"] if valued else []
     header += list(_SET_HEADER) if scored else []
-    body = []
-    for line in lines:
-        name = line.group if method == "group-drop" else line.names[0]
-        if line.names[0] in static and method != "group-drop":
-            name += " *"
-        cells: list[Any] = [count(line.rank), name]
-        if method == "group-drop":
-            cells.append(", ".join(line.names))
-        elif groups:
-            cells.append(line.group or MISSING)
-        if has_importance:
-            cells.append(number(None if line.importance is None else unit * line.importance, 3))
-        if has_sd:
-            cells.append(number(None if line.sd is None else unit * line.sd, 3))
-        if has_importance:
-            cells.append(percent(line.relative))
-        cells += _set_cells(line.scored) if scored else []
-        body.append(cells)
+    body = [
+        [
+            count(line.rank),
+            *_name_cells(line, by_group, grouped, result.static),
+            *_value_cells(line, order, valued, spread),
+            *(_set_cells(line.scored) if scored else []),
+        ]
+        for line in lines
+    ]
     marked = [place for place, line in enumerate(lines) if line.selected]
-    notes = [_units(method), "marked: selected"]
-    if static and method != "group-drop":
+    notes = [_units(order), "marked: selected"]
+    if result.static and not by_group:
         notes.append("*: one value at each station")
     if scored:
         notes.append(_what_is_scored(method))
     return table(header, body, caption="; ".join(notes) + ".", text_columns=texts, marked=marked)
 
 
-_SET_HEADER = ("n covariates", "r", "ubRMSE", "ME", "slope", "RMSE", "n", "stations")
+def _name_cells(line: Line, by_group: bool, grouped: bool, static: Sequence[str]) -> list[str]:
+    if by_group:
+        return [line.group, ", ".join(line.names)]
+    name = f"{line.names[0]} *" if line.names[0] in static else line.names[0]
+    return [name, line.group or MISSING] if grouped else [name]
+
+
+def _value_cells(line: Line, order: str, valued: bool, spread: bool) -> list[str]:
+    unit = 1.0 if order == "impurity" else _SCALE
+    cells = [line.importance] if valued else []
+    cells += [line.sd] if spread else []
+    shown = [number(None if value is None else unit * value, 3) for value in cells]
+    return [*shown, percent(line.relative)] if valued else shown
+
+
+_SET_HEADER = ("n covariates", "r", "ubRMSE", "ME", "slope", "RMSE")
 
 
 def _set_cells(scored: CovariateSet | None) -> list[str]:
@@ -214,17 +221,15 @@ def _set_cells(scored: CovariateSet | None) -> list[str]:
         number(scores["me"], 4, signed=True),
         number(scores["slope"], 2),
         number(scores["rmse"], 4),
-        count(scores["n"]),
-        count(scores["stations"]),
     ]
 
 
 def _units(method: str) -> str:
     if method == "impurity":
-        return "Importance in (m³ m⁻³)²"
+        return "Decrease in (m³ m⁻³)²"
     if method == "forward":
         return f"ubRMSE, ME and RMSE in {UNIT}"
-    return "Importance and SD in 10⁻⁴ (m³ m⁻³)²"
+    return "Rise and its SD in 10⁻⁴ (m³ m⁻³)²"
 
 
 def _what_is_scored(method: str) -> str:
@@ -243,12 +248,12 @@ def _curve_section(result: Ranking) -> Html:
     figure = score_curves(
         [len(one.names) for one in sets], [one.scores for one in sets], place, refused
     )
-    caption = f"Scores at stations not seen; ring and dashed line: the set chosen, {place + 1}"
+    caption = f"Scores at stations not seen; ring and dashed line: the set of {place + 1} chosen"
     caption += "; cross: tried and not taken." if refused is not None else "."
     rule = _successive_rule(result, sets) if method == "successive" else _forward_rule(result)
     return section(
         "Scores against the number of covariates",
-        gallery(picture(figure, caption, "Curves of the scores against the number of covariates")),
+        picture(figure, caption, "Curves of the scores against the number of covariates"),
         rule,
     )
 
@@ -292,10 +297,15 @@ def _forward_rule(result: Ranking) -> Html:
 def _set_section(result: Ranking) -> Html:
     body = [["all covariates", *_set_cells(result.whole)]]
     body.append(["selected", *_set_cells(result.chosen)])
+    scores = result.whole.scores
+    caption = (
+        f"At stations not seen, {plural(int(scores['n']), 'row')} of "
+        f"{plural(int(scores['stations']), 'station')}; ubRMSE, ME and RMSE in {UNIT}."
+    )
     return section(
         "The set selected",
         paragraph("Names for the parameter COVARIATES: ", ";".join(result.selected)),
-        table(["set", *_SET_HEADER], body, caption=f"ubRMSE, ME and RMSE in {UNIT}.", marked=[1]),
+        table(["set", *_SET_HEADER], body, caption=caption, marked=[1]),
         paragraph(_set_rule(result), kind="small"),
     )
 
