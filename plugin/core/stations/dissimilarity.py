@@ -2,7 +2,7 @@
 
 The geometry behind the area of applicability and behind designs that look for what a model has not
 seen. Covariates are standardised and multiplied by their weights; distances are Euclidean and
-divided by the mean distance between training rows, which makes them dissimilarity indices (DI) [1]_.
+divided by the mean distance between training rows: dissimilarity indices (DI) [1]_.
 
 References
 ----------
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from ..errors import InputError
+from .neighbours import Check, NeighbourIndex
 
 RULES = ("fence", "whisker")
 PAIRED_ROWS = 5_000
@@ -94,36 +94,7 @@ class CovariateSpace:
 
         Rows with a missing covariate are NaN. Covariates as in `locate`.
         """
-        points = self.locate(X)
-        found = np.full(len(points), np.nan)
-        there = np.isfinite(points).all(axis=1)
-        if there.any():
-            found[there] = self._tree.query(self._spanned(points[there]))[0] / self.mean_distance
-        return found
-
-    def training_dissimilarity(self) -> np.ndarray:
-        """Return the DI of each training row to the nearest one outside its own fold, (n,).
-
-        Without folds to the nearest other row.
-
-        Raises
-        ------
-        InputError
-            All rows are in one fold.
-        """
-        points = self._spanned(self.points)
-        if self.fold is None:
-            return self._tree.query(points, k=2)[0][:, 1] / self.mean_distance
-        found = np.empty(len(points))
-        for name in np.unique(self.fold):
-            own = self.fold == name
-            if own.all():
-                raise InputError(
-                    f"All rows are in fold {name}, so no row has a neighbour outside its fold.",
-                    "Give at least two folds.",
-                )
-            found[own] = cKDTree(points[~own]).query(points[own])[0]
-        return found / self.mean_distance
+        return self._measure(X, None, None)[0]
 
     def local_density(self, X: np.ndarray, threshold: float) -> np.ndarray:
         """Return how many training rows have a DI below `threshold` to each row, float64 (m,).
@@ -133,28 +104,68 @@ class CovariateSpace:
 
         References
         ----------
-        .. [1] Schumacher, F., Knoth, C., Ludwig, M., Meyer, H. (2025). Estimation of local training
-           data point densities to support the assessment of spatial prediction uncertainty.
-           Geoscientific Model Development 18, 10185-10202.
+        .. [1] Schumacher, F. L., Knoth, C., Ludwig, M., Meyer, H. (2025). Estimation of local
+           training data point densities to support the assessment of spatial prediction
+           uncertainty. Geoscientific Model Development 18, 10185.
            https://doi.org/10.5194/gmd-18-10185-2025
         """
-        points = self.locate(X)
-        found = np.full(len(points), np.nan)
-        there = np.isfinite(points).all(axis=1)
-        radius = threshold * self.mean_distance * (1.0 - TIE)
-        if there.any():
-            found[there] = self._tree.query_ball_point(
-                self._spanned(points[there]), radius, return_length=True
+        return self._measure(X, threshold, None)[1]
+
+    def measure(
+        self, X: np.ndarray, threshold: float, check: Check | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return `dissimilarity` and `local_density` of rows, found in one search.
+
+        Parameters
+        ----------
+        check : callable, optional
+            Called every now and then; may raise to end the search.
+        """
+        return self._measure(X, threshold, check)
+
+    def training_dissimilarity(self, check: Check | None = None) -> np.ndarray:
+        """Return the DI of each training row to the nearest one outside its own fold, (n,).
+
+        Without folds to the nearest other row.
+
+        Raises
+        ------
+        InputError
+            All rows are in one fold.
+        """
+        if self.fold is None:
+            return self._index.nearest_other(check) / self.mean_distance
+        if (self.fold == self.fold[0]).all():
+            raise InputError(
+                f"All rows are in fold {self.fold[0]}, so no row has a neighbour outside its fold.",
+                "Give at least two folds.",
             )
+        return self._index.nearest_outside(check) / self.mean_distance
+
+    def prepare(self) -> None:
+        """Arrange the points for searching, before several threads ask."""
+        self._index.prepare()
+
+    def _measure(
+        self, X: np.ndarray, threshold: float | None, check: Check | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        points = self.locate(X)
+        there = np.isfinite(X).all(axis=1)
+        found = np.full(len(points), np.nan), np.full(len(points), np.nan)
+        if there.any():
+            radius = None if threshold is None else threshold * self.mean_distance * (1.0 - TIE)
+            distance, count = self._index.search(self._spanned(points[there]), radius, check)
+            found[0][there] = distance / self.mean_distance
+            found[1][there] = count
         return found
 
     @cached_property
-    def _tree(self) -> cKDTree:
-        return cKDTree(self._spanned(self.points))
+    def _index(self) -> NeighbourIndex:
+        return NeighbourIndex(self._spanned(self.points), self.fold)
 
     def _spanned(self, points: np.ndarray) -> np.ndarray:
         """Return the coordinates that differ: those of covariates with a weight."""
-        return np.ascontiguousarray(points[:, self.weight > 0])
+        return points[:, self.weight > 0]
 
 
 def covariate_space(
@@ -229,7 +240,7 @@ def threshold(training_di: np.ndarray, rule: str = "fence") -> float:
         DI of the training rows.
     rule : {'fence', 'whisker'}
         Of a box plot of the training DI: `fence` = Q75 + 1.5 IQR, but not above the largest (the
-        default of CAST from version 0.8 on); `whisker` = the largest DI not above Q75 + 1.5 IQR
+        present default of the R package CAST); `whisker` = the largest DI not above Q75 + 1.5 IQR
         (Meyer & Pebesma 2021). Quantiles interpolate linearly, as R's and NumPy's by default.
     """
     if rule not in RULES:
