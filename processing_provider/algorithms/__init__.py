@@ -8,8 +8,8 @@ from .easegrid import EaseGridAlgorithm
 from .fillgaps import FillGaps
 from .groupclasses import GroupClasses
 from .importstations import ImportStations
-from .learningcurve import LearningCurve
 from .interpolatestations import InterpolateStations
+from .learningcurve import LearningCurve
 from .modelcard import ModelCard
 from .opticalindices import OpticalIndices
 from .planstations import PlanStations

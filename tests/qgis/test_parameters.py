@@ -340,12 +340,31 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "RESIDUALS": ("sink", None, "optional"),
     },
     "modelcard": {"MODEL": ("file", None, ""), "OUTPUT": ("fileDestination", None, "")},
+    "interpolatestations": {
+        "INPUT": ("source", None, ""),
+        "FIELD": ("field", "moisture", ""),
+        "DATE": ("datetime", None, "optional"),
+        "START": ("datetime", None, "optional"),
+        "END": ("datetime", None, "optional"),
+        "GRID": ("raster", None, "optional"),
+        "EXTENT": ("extent", None, "optional"),
+        "RESOLUTION": ("number", None, "optional"),
+        "CRS": ("crs", None, "optional"),
+        "MASK": ("source", None, "optional"),
+        "POWER": ("number", 2, ""),
+        "NEIGHBOURS": ("number", 12, ""),
+        "RADIUS": ("number", None, "optional"),
+        "STATION": ("field", "station", "optional"),
+        "DATE_FIELD": ("field", "date", "optional"),
+        "OUTPUT": ("rasterDestination", None, ""),
+    },
 }
 EXTRA_OUTPUTS = {
     "preparecoarsemoisture": {"LAYERS": "outputMultilayer"},
     "easegrid": {"LAYERS": "outputMultilayer"},
     "trainmodel": {"RMSE": "outputNumber", "R2": "outputNumber"},
     "predict": {"COVERAGE": "outputNumber"},
+    "interpolatestations": {"N": "outputNumber", "RMSE": "outputNumber"},
     "predictseries": {"LAYERS": "outputMultilayer"},
     "preparebackscatter": {"LAYERS": "outputMultilayer"},
     "thermalindices": {"LAYERS": "outputMultilayer"},
@@ -429,7 +448,7 @@ GROUPS = {
         "planstations",
     ],
     "models": ["trainmodel", "spikemodel", "learningcurve", "validate", "modelcard"],
-    "maps": ["predict", "predictseries"],
+    "maps": ["predict", "predictseries", "interpolatestations"],
 }
 CHAIN = sorted(PARAMETERS)
 
