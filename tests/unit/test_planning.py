@@ -215,6 +215,29 @@ def test_existing_probes_come_in_any_system(table, grid):
     assert (own.x == other.x).all() and (own.y == other.y).all()
 
 
+def test_order_of_existing_probes_changes_nothing(table, grid):
+    x, y = WEST + np.array([55.0, 205, 355]), NORTH - np.array([255.0, 105, 15])
+    own = plan_stations(table, grid, count=4, existing=points(x, y))
+    other = plan_stations(table, grid, count=4, existing=points(x[::-1], y[::-1]))
+    assert (own.x == other.x).all() and (own.y == other.y).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_distance_in_degrees_is_measured_in_metres(tmp_path, method):
+    # at 60° north a degree of longitude is half as long as one of latitude
+    values = np.random.default_rng(1).normal(size=(40, 40))
+    write(tmp_path / "twi.tif", values, "EPSG:4326", 1e-4, 20.0, 60.0)
+    table = CovariateTable((row_of("twi", tmp_path / "twi.tif"),), tmp_path)
+    grid = Grid("EPSG:4326", from_origin(20.0, 60.0, 1e-4, 1e-4), 40, 40)
+    plan = plan_stations(table, grid, count=8, min_distance=80.0, method=method)
+    metres = np.column_stack([plan.x * 55_800.0, plan.y * 111_412.0])  # of WGS 84 at 60°
+    assert pdist(metres).min() >= 80 * 0.999
+    np.testing.assert_allclose(plan.numeric("nearest_m").min(), pdist(metres).min(), rtol=1e-3)
+    # 0.004° of longitude are 223 m: with 120 m two fit side by side, in degrees more would
+    with pytest.raises(InputError, match="places at least 120 m apart"):
+        plan_stations(table, grid, count=20, min_distance=120.0, method=method)
+
+
 def test_dated_covariates_need_a_date(table, grid):
     progress = RecordingProgress()
     static = plan_stations(table, grid, count=2, progress=progress)

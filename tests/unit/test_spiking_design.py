@@ -188,7 +188,10 @@ def test_stations_chosen_already_stay_and_count(method):
         select_spiking(table, count=2, method=method, strata="cover")
     # a share that is smaller than what is there adds nothing
     many = table.with_columns({"role": np.where(names < "p015", "spike", "")})
-    assert len(spikes_of(select_spiking(many, method=method, strata="cover"))) == 15
+    heard = RecordingProgress()
+    same = select_spiking(many, method=method, strata="cover", progress=heard)
+    assert len(spikes_of(same)) == 15
+    assert "No station is chosen beside those that spike already" in heard.warnings[0]
 
 
 def test_coverage_takes_one_station_of_each_group():

@@ -152,6 +152,7 @@ def _plan(
     x, y = centres(grid, cells.row, cells.col)
     metres = metric_positions(grid, x, y)
     standing = metric_positions(grid, *places)
+    standing = standing[np.isfinite(standing).all(axis=1)]
     candidate = in_field.copy()
     taken = {tuple(cell) for cell in cells.own_cell.tolist()}
     candidate[in_field] = [cell not in taken for cell in zip(cells.row, cells.col)]

@@ -112,6 +112,11 @@ def select_spiking(
     kept = _kept_stations(named, stations, means.names, progress)
     everyone = sorted({*means.names, *kept})
     new = _new_spikes(len(everyone), len(kept), count, fraction)
+    if kept and not new:
+        progress.warn(
+            "No station is chosen beside those that spike already: empty the field 'role' to "
+            "choose anew, or raise COUNT or FRACTION."
+        )
     stratum = station_strata(named, station, strata, progress) if strata else None
     sites = _sites(means, kept, stratum if method == "lhs" else None, method, progress)
     if method == "stratified":
