@@ -98,7 +98,7 @@ def test_rows_that_match_nothing_are_kept_apart_with_the_reason(tmp_path):
         "no date",
         "outside every raster",
         "no covariate has a value here on this date",
-        "no covariate has a value here on this date",
+        "no raster within the tolerance of this date",
     ]
     assert "reason" not in matched.names and "smap" not in unmatched.names
     assert any("5 of 6 rows are left out" in text for text in progress.warnings)

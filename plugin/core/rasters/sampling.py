@@ -69,6 +69,57 @@ def sample_bands(
     inside : bool array, shape (points,)
         Which points lie in the raster.
     """
+    points = Points(x, y, crs)
+    return sample_at(path, bands, points, np.arange(len(points)), methods, progress=progress)
+
+
+class Points:
+    """Points that are sampled in many rasters: carried to each reference system once.
+
+    Parameters
+    ----------
+    x, y : sequences of float
+    crs : str
+        Their coordinate reference system.
+    """
+
+    def __init__(self, x: Sequence[float], y: Sequence[float], crs: str) -> None:
+        self._x = np.asarray(x, dtype=np.float64).ravel()
+        self._y = np.asarray(y, dtype=np.float64).ravel()
+        self._crs = crs
+        self._carried: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def in_crs(self, crs: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and y in a reference system, NaN where a point has no image."""
+        if crs not in self._carried:
+            self._carried[crs] = transform_points(
+                self._crs,
+                crs,
+                self._x,  # type: ignore[arg-type]
+                self._y,  # type: ignore[arg-type]
+            )
+        return self._carried[crs]
+
+
+def sample_at(
+    path: str | Path,
+    bands: Sequence[int],
+    points: Points,
+    chosen: np.ndarray,
+    methods: Sequence[str],
+    *,
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read several bands at some of many points; see :func:`sample_bands`.
+
+    Parameters
+    ----------
+    chosen : int array, shape (k,)
+        Which points.
+    """
     for method in methods:
         if method not in METHODS:
             raise RasterError(
@@ -76,8 +127,9 @@ def sample_bands(
                 f"Use one of {', '.join(METHODS)}.",
             )
     with RasterReader(path, progress=progress, count_all=False) as reader:
-        cols, rows = fractional_cells(reader.grid, crs, x, y)
         grid = reader.grid
+        x, y = points.in_crs(grid.crs)
+        cols, rows = _cells_at(grid, x[chosen], y[chosen])
         inside = (cols >= 0) & (cols < grid.width) & (rows >= 0) & (rows < grid.height)
         values = np.full((len(bands), cols.size), np.nan)
         for members in _by_tile(cols, rows, inside):
@@ -95,7 +147,10 @@ def fractional_cells(
     grid: Grid, crs: str, x: Sequence[float], y: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return points as columns and rows of a grid; cell i reaches from i to i + 1."""
-    xs, ys = transform_points(crs, grid.crs, x, y)
+    return _cells_at(grid, *transform_points(crs, grid.crs, x, y))
+
+
+def _cells_at(grid: Grid, xs: np.ndarray, ys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inverse = ~grid.transform
     # Apart, so that the large numbers of a projected system cancel before they are scaled.
     corner_x, corner_y = place(grid.transform, 0, 0)
@@ -122,9 +177,7 @@ def _around(cols: np.ndarray, rows: np.ndarray, grid: Grid) -> Window:
     return window.padded(1).overlap(grid.whole) or window
 
 
-def _interpolate(
-    block: np.ndarray, cols: np.ndarray, rows: np.ndarray, method: str
-) -> np.ndarray:
+def _interpolate(block: np.ndarray, cols: np.ndarray, rows: np.ndarray, method: str) -> np.ndarray:
     nearest = block[rows.astype(np.int64), cols.astype(np.int64)]
     if method == "nearest":
         return np.asarray(nearest)

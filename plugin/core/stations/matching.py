@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import date
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..covariates.table import CovariateRow, CovariateTable
+from ..covariates.table import CovariateTable
 from ..errors import InputError
 from ..progress import Progress
-from ..rasters.sampling import METHODS, sample_bands
+from ..rasters.sampling import METHODS
+from .distance_matching import station_places
+from .matching_facts import (
+    MATCHED,
+    NO_DATE,
+    NO_POINT,
+    NO_RASTER,
+    NO_VALUE,
+    OUTSIDE,
+    RAINED,
+    WHY,
+    MatchFacts,
+    RainFacts,
+)
+from .matching_rain import RainRule, Refusals, refuse_rained
+from .matching_rows import Chosen, choose_rows, nearest_days, observation_days
+from .matching_values import FileValues, Places, group_by_file, places_of, read_files
 from .table import Table
 
 TABLE_METHOD = "table"
 REASON_FIELD = "reason"
 
-_NO_POINT = "no point"
-_NO_DATE = "no date"
-_OUTSIDE = "outside every raster"
+_OUTSIDE_ALL = "outside every raster"
 _NO_COVARIATE = "no covariate has a value here on this date"
+_NO_DAY = "no raster within the tolerance of this date"
+_RAIN = "rain between image and observation"
+_NAMES_SHOWN = 10
 
 # How a row's resampling is read at a point: cubic as bilinear, the average as its cell.
 _AT_POINTS = {
@@ -30,6 +46,27 @@ _AT_POINTS = {
 }
 
 
+@dataclass(frozen=True)
+class Match:
+    """Observations with their covariates.
+
+    Parameters
+    ----------
+    matched : Table
+        Rows with at least one covariate; may be empty.
+    unmatched : Table
+        The others, with a field ``reason``.
+    facts : MatchFacts
+    problem : InputError or None
+        Why no row is matched.
+    """
+
+    matched: Table
+    unmatched: Table
+    facts: MatchFacts
+    problem: InputError | None
+
+
 def sample_covariates(
     table: Table,
     covariates: CovariateTable,
@@ -38,7 +75,36 @@ def sample_covariates(
     method: str = TABLE_METHOD,
     progress: Progress | None = None,
 ) -> tuple[Table, Table]:
+    """Return the tables of :func:`match_covariates`, which tells more.
+
+    Raises
+    ------
+    InputError
+        Also when no row is matched.
+    """
+    match = match_covariates(
+        table, covariates, date_field=date_field, method=method, progress=progress
+    )
+    if match.problem is not None:
+        raise match.problem
+    return match.matched, match.unmatched
+
+
+def match_covariates(
+    table: Table,
+    covariates: CovariateTable,
+    *,
+    date_field: str = "date",
+    method: str = TABLE_METHOD,
+    rain: RainRule | None = None,
+    station: str = "station",
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Match:
     """Add a field with its value for each covariate to observations.
+
+    Each raster is opened once and only its blocks around the points are read. Memory holds the
+    tables, not the rasters.
 
     Parameters
     ----------
@@ -47,23 +113,24 @@ def sample_covariates(
     covariates : CovariateTable
         All its covariates are sampled, each from the row that holds for the observation's date.
     date_field : str
-        The date of a row; may be absent where every covariate is static.
+        The date of a row; may be absent where every covariate is static. A time with an offset
+        is carried to UTC.
     method : {"table", "nearest", "bilinear"}
         "table" takes each row's own resampling: cubic is read bilinear, an average as its cell. A
         point whose nearest cell is missing is missing, other missing neighbours lose their weight.
+    rain : RainRule, optional
+        Refuses matches with rain between image and observation.
+    station : str
+        Names the station, for what is told; may be absent.
+    threads : int
+        Files read at a time.
     progress : Progress, optional
         Hears how many rows and values are missing, per reason and covariate.
-
-    Returns
-    -------
-    matched, unmatched : Table
-        Rows with at least one covariate; and the others with a field ``reason``: no point, no
-        date, outside every raster, or no covariate.
 
     Raises
     ------
     InputError
-        For an unknown method or field, ambiguous covariates, or when no row is matched.
+        For an unknown method or field, and ambiguous covariates.
     """
     progress = progress or Progress()
     if method not in (TABLE_METHOD, *METHODS):
@@ -73,40 +140,52 @@ def sample_covariates(
     covariates.check()
     if not len(table):
         raise InputError("The observation layer has no rows.", "Choose another layer.")
+    names = covariates.names
+    plain = _without_namesakes(table, names, date_field, progress)
     has_point = np.isfinite(table.x) & np.isfinite(table.y)
-    days, has_date = _days(table, covariates, date_field)
+    days, has_date = _days(table, covariates, date_field, progress)
     usable = has_point & has_date
     if usable.any() and not table.crs:
         raise InputError(
             "The observation layer has no coordinate reference system.",
             "Assign one (Layer Properties, Source).",
         )
-    values, outside = _sample(table, covariates, days, usable, method, progress)
-    found = np.isfinite(values).any(axis=1)
-    reason = np.full(len(table), "", dtype=object)
-    reason[usable & ~found] = _NO_COVARIATE
-    reason[outside] = _OUTSIDE
-    reason[~has_date] = _NO_DATE
-    reason[~has_point] = _NO_POINT
-    _report_rows(reason, progress)
-    if not found.any():
-        raise InputError(
-            f"No row of the {len(table)} has a covariate: {_counted(reason)}.",
-            "Check the coordinate reference systems of the observations and of the rasters, and "
-            "the dates of the covariate table.",
+    chosen = choose_rows(covariates, days, usable)
+    places = places_of(table, usable)
+    refusals = None
+    if rain is not None:
+        part = progress.part(0.0, 0.15)
+        refusals = refuse_rained(
+            covariates, chosen, days, places, rain, threads=threads, progress=part
         )
-    names = covariates.names
-    plain = _without_namesakes(table, names, date_field, progress)
+    values, why = _sample(
+        covariates, chosen, places, usable, method, threads, progress.part(0.15, 1.0)
+    )
+    why[~has_date] = NO_DATE
+    why[~has_point] = NO_POINT
+    if refusals is not None:
+        refused = refusals.refused & (why == MATCHED)
+        why[refused] = RAINED
+        values[refused] = np.nan
+    facts = _facts(table, covariates, chosen, why, days, station, rain, refusals)
+    found = (why == MATCHED).any(axis=1)
+    reason = _reasons(why)
+    _report_rows(reason, progress)
     matched = plain.take(found).with_columns(
         {name: values[found, position] for position, name in enumerate(names)}
     )
-    _report_missing(matched, names, progress)
     unmatched = table.take(~found).with_columns({REASON_FIELD: reason[~found]})
-    return matched, unmatched
+    _report_facts(facts, progress)
+    problem = None
+    if found.any():
+        _report_missing(matched, covariates, days[found], progress)
+    else:
+        problem = _nothing(reason, covariates, days)
+    return Match(matched, unmatched, facts, problem)
 
 
 def _days(
-    table: Table, covariates: CovariateTable, date_field: str
+    table: Table, covariates: CovariateTable, date_field: str, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the dates and where a row has one, or need not have one."""
     all_static = all(row.is_static for row in covariates.rows)
@@ -114,69 +193,102 @@ def _days(
         return np.full(len(table), np.datetime64("NaT"), "datetime64[D]"), np.ones(
             len(table), dtype=bool
         )
-    days = table.dates(date_field)
+    days = observation_days(table, date_field, progress)
     return days, ~np.isnat(days)
 
 
 def _sample(
-    table: Table,
     covariates: CovariateTable,
-    days: np.ndarray,
+    chosen: Chosen,
+    places: Places,
     usable: np.ndarray,
     method: str,
+    threads: int,
     progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return values (rows, covariates), and which rows asked rasters but lie in none."""
-    names = covariates.names
-    values = np.full((len(table), len(names)), np.nan)
-    asking = np.zeros(len(table), dtype=bool)
-    touched = np.zeros(len(table), dtype=bool)
-    jobs = _jobs(covariates, days, usable)
-    by_path: dict[Path, list[tuple[CovariateRow, np.ndarray]]] = {}
-    for row, members in jobs:
-        by_path.setdefault(covariates.path_of(row), []).append((row, members))
-    columns = {name: position for position, name in enumerate(names)}
-    for done, (path, asked) in enumerate(by_path.items()):
-        progress.step(done / len(by_path))
-        members = np.unique(np.concatenate([rows for _, rows in asked]))
-        places = np.column_stack([table.x[members], table.y[members]])
-        unique, place_of = np.unique(places, axis=0, return_inverse=True)
-        methods = [
-            _AT_POINTS[row.resampling] if method == TABLE_METHOD else method for row, _ in asked
-        ]
-        sampled, inside = sample_bands(
-            path,
-            [row.band for row, _ in asked],
-            unique[:, 0],
-            unique[:, 1],
-            table.crs,
-            methods,
-            progress=progress,
+    """Return values (rows, covariates) and why they are missing."""
+    shape = (len(usable), len(covariates.names))
+    values = np.full(shape, np.nan)
+    why = np.full(shape, NO_RASTER, dtype=np.uint8)
+    columns = {name: position for position, name in enumerate(covariates.names)}
+    requests = group_by_file(
+        (
+            covariates.path_of(one.row),
+            one.row,
+            _AT_POINTS[one.row.resampling] if method == TABLE_METHOD else method,
+            one.members,
         )
-        place_of = place_of.reshape(-1)
-        asking[members] = True
-        touched[members] |= inside[place_of]
-        for band, (row, rows) in enumerate(asked):
-            at = place_of[np.searchsorted(members, rows)]
-            values[rows, columns[row.covariate]] = sampled[band, at]
+        for one in chosen.serving
+    )
+
+    def take(found: FileValues) -> None:
+        request = found.request
+        parts = zip(request.rows, request.members, found.values, found.inside)
+        for row, members, read, inside in parts:
+            column = columns[row.covariate]
+            values[members, column] = read
+            there = np.where(np.isfinite(read), MATCHED, NO_VALUE)
+            why[members, column] = np.where(inside, there, OUTSIDE)
+
+    read_files(requests, places, take, threads=threads, progress=progress)
     progress.step(1.0)
-    return values, asking & ~touched
+    return values, why
 
 
-def _jobs(
-    covariates: CovariateTable, days: np.ndarray, usable: np.ndarray
-) -> list[tuple[CovariateRow, np.ndarray]]:
-    """Return each table row that is asked, with the observations that ask it."""
-    asked: dict[CovariateRow, list[np.ndarray]] = {}
-    members = np.flatnonzero(usable)
-    order = members[np.argsort(days[members], kind="stable")]
-    unique, first = np.unique(days[order], return_index=True)
-    for day, rows in zip(unique, np.split(order, first[1:])):
-        at = None if np.isnat(day) else date.fromisoformat(str(day))
-        for row in covariates.select(covariates.names, at).values():
-            if row is not None:
-                asked.setdefault(row, []).append(rows)
-    return [(row, np.sort(np.concatenate(rows))) for row, rows in asked.items()]
+def _facts(
+    table: Table,
+    covariates: CovariateTable,
+    chosen: Chosen,
+    why: np.ndarray,
+    days: np.ndarray,
+    station: str,
+    rain: RainRule | None,
+    refusals: Refusals | None,
+) -> MatchFacts:
+    names = covariates.names
+    static = {row.covariate for row in covariates.rows if row.is_static}
+    stations = np.full(len(table), "", dtype=object)
+    same: tuple[tuple[str, ...], ...] = ()
+    repeated = 0
+    if table.has(station):
+        stations = table.text(station)
+        named = table.take(stations != "")
+        same = tuple(station_places(named, station).same_place())
+        full = (stations != "") & ~np.isnat(days)
+        keys = set(zip(stations[full], days[full].astype(np.int64).tolist()))
+        repeated = int(full.sum()) - len(keys)
+    about_rain = None
+    if rain is not None and refusals is not None:
+        unknown = (refusals.unknown & (why == MATCHED)).sum(axis=0)
+        about_rain = RainFacts(rain.covariate, rain.most, refusals.applies, unknown)
+    return MatchFacts(
+        names,
+        tuple(name in static for name in names),
+        why,
+        chosen.shift,
+        chosen.several,
+        chosen.choices,
+        stations,
+        days,
+        same,
+        repeated,
+        about_rain,
+    )
+
+
+def _reasons(why: np.ndarray) -> np.ndarray:
+    """Return why a row has no covariate at all, object (n,); '' where it has one."""
+    reason = np.full(len(why), "", dtype=object)
+    lost = ~(why == MATCHED).any(axis=1)
+    asked = (why != NO_RASTER).any(axis=1)
+    inside = ((why == NO_VALUE) | (why == RAINED)).any(axis=1)
+    reason[lost] = _NO_COVARIATE
+    reason[lost & ~asked] = _NO_DAY
+    reason[lost & asked & ~inside] = _OUTSIDE_ALL
+    reason[lost & (why == RAINED).any(axis=1)] = _RAIN
+    for code in (NO_DATE, NO_POINT):
+        reason[(why == code).any(axis=1)] = WHY[code]
+    return reason
 
 
 def _without_namesakes(
@@ -195,6 +307,20 @@ def _without_namesakes(
     return table.without(same)
 
 
+def _nothing(reason: np.ndarray, covariates: CovariateTable, days: np.ndarray) -> InputError:
+    """Return the error for a table of which no row is matched."""
+    cure = (
+        "Check the coordinate reference systems of the observations and of the rasters, and the "
+        "dates of the covariate table."
+    )
+    if set(reason) == {_NO_DAY}:
+        known = (nearest_days(covariates, name, days) for name in covariates.names)
+        shown = [text for text in known if text]
+        more = f", and so on for {len(shown) - 1} more" if len(shown) > 1 else ""
+        cure = f"{shown[0]}{more}. Add rasters of these days, or raise the tolerance."
+    return InputError(f"No row of the {len(reason)} has a covariate: {_counted(reason)}.", cure)
+
+
 def _report_rows(reason: np.ndarray, progress: Progress) -> None:
     left = int((reason != "").sum())
     progress.info(f"{len(reason) - left} of {len(reason)} rows have covariates.")
@@ -207,7 +333,37 @@ def _counted(reason: np.ndarray) -> str:
     return ", ".join(f"{count} {text}" for text, count in zip(why, counts))
 
 
-def _report_missing(matched: Table, names: tuple[str, ...], progress: Progress) -> None:
+def _report_facts(facts: MatchFacts, progress: Progress) -> None:
+    if facts.same_place:
+        listed = "; ".join(" and ".join(names) for names in facts.same_place[:_NAMES_SHOWN])
+        progress.warn(
+            f"{len(facts.same_place)} places hold several stations ({listed}): they get the same "
+            "covariates."
+        )
+    if facts.repeated:
+        progress.warn(
+            f"{facts.repeated} rows share station and day with another row: all are kept."
+        )
+    if facts.rain is None:
+        return
+    counts = facts.counts()[:, RAINED]
+    listed = ", ".join(f"{name} {n}" for name, n in zip(facts.names, counts) if n)
+    progress.info(
+        f"Refused for more than {facts.rain.most:g} mm of {facts.rain.covariate} between image "
+        f"and observation: {listed or 'none'} (of {', '.join(facts.rain.applies) or 'none'})."
+    )
+    unknown = int(facts.rain.unknown.sum())
+    if unknown:
+        progress.warn(
+            f"{unknown} values are kept though {facts.rain.covariate} is not known on every day "
+            "between."
+        )
+
+
+def _report_missing(
+    matched: Table, covariates: CovariateTable, days: np.ndarray, progress: Progress
+) -> None:
+    names = covariates.names
     missing = {name: int(np.isnan(matched.columns[name]).sum()) for name in names}
     some = {name: count for name, count in missing.items() if count}
     if some:
@@ -215,4 +371,9 @@ def _report_missing(matched: Table, names: tuple[str, ...], progress: Progress) 
         progress.warn(f"Missing values among the {len(matched)} rows, per covariate: {listed}.")
     empty = [name for name, count in missing.items() if count == len(matched)]
     if empty:
-        progress.warn(f"Without any value: {', '.join(empty)}. Check rasters and dates.")
+        known = (nearest_days(covariates, name, days) for name in empty)
+        shown = [text for text in known if text][:_NAMES_SHOWN]
+        progress.warn(
+            f"Without any value: {', '.join(empty)}. "
+            f"{'; '.join([*shown, 'check rasters and dates'])}."
+        )
