@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .aligntogrid import AlignToGrid
+from .comparemaps import CompareMaps
 from .covariatetable import CovariateTableAlgorithm
 from .easegrid import EaseGridAlgorithm
 from .fillgaps import FillGaps
@@ -55,5 +56,6 @@ ALGORITHMS = (
     ModelCard,
     Predict,
     PredictSeries,
+    CompareMaps,
     InterpolateStations,
 )

@@ -220,8 +220,12 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "DATE_FIELD": ("field", "date", ""),
         "COVARIATES": ("file", None, ""),
         "METHOD": ("enum", "table", ""),
+        "RAIN": OPTIONAL_TEXT,
+        "RAIN_MAX": ("number", 2, ""),
+        "RAIN_GROUPS": OPTIONAL_TEXT,
         "OUTPUT": ("sink", None, ""),
         "UNMATCHED": ("sink", None, "optional"),
+        "REPORT": ("fileDestination", None, "optional"),
     },
     "splitstations": {
         "INPUT": ("source", None, ""),
@@ -340,6 +344,22 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "RESIDUALS": ("sink", None, "optional"),
     },
     "modelcard": {"MODEL": ("file", None, ""), "OUTPUT": ("fileDestination", None, "")},
+    "comparemaps": {
+        "INPUT": ("raster", None, ""),
+        "BAND": ("band", 1, ""),
+        "REFERENCE": ("raster", None, ""),
+        "REFERENCE_BAND": ("band", 1, ""),
+        "GRID": ("enum", "input", ""),
+        "RESAMPLING": ("enum", "auto", ""),
+        "MASK": ("source", None, "optional"),
+        "THRESHOLD": ("number", 0.05, ""),
+        "MIN_COVER": ("number", 0.5, ""),
+        "UNITS": ("enum", "auto", ""),
+        "REFERENCE_UNITS": ("enum", "auto", ""),
+        "OUTPUT": ("rasterDestination", None, ""),
+        "REPORT": ("fileDestination", None, "optional"),
+        "METRICS": ("fileDestination", None, "optional"),
+    },
     "interpolatestations": {
         "INPUT": ("source", None, ""),
         "FIELD": ("field", "moisture", ""),
@@ -364,6 +384,14 @@ EXTRA_OUTPUTS = {
     "easegrid": {"LAYERS": "outputMultilayer"},
     "trainmodel": {"RMSE": "outputNumber", "R2": "outputNumber"},
     "predict": {"COVERAGE": "outputNumber"},
+    "comparemaps": {
+        "N": "outputNumber",
+        "ME": "outputNumber",
+        "RMSE": "outputNumber",
+        "UBRMSE": "outputNumber",
+        "R": "outputNumber",
+        "KL": "outputNumber",
+    },
     "interpolatestations": {"N": "outputNumber", "RMSE": "outputNumber"},
     "predictseries": {"LAYERS": "outputMultilayer"},
     "preparebackscatter": {"LAYERS": "outputMultilayer"},
@@ -424,6 +452,10 @@ OPTIONS = {
     ("planstations", "METHOD"): ["coverage", "lhs", "random"],
     ("learningcurve", "DESIGNS"): ["random", "stratified", "coverage", "lhs"],
     ("trainmodel", "METHOD"): ["qrf", "rf"],
+    ("comparemaps", "GRID"): ["input", "reference", "coarser"],
+    ("comparemaps", "RESAMPLING"): ["auto", "nearest", "bilinear", "average"],
+    ("comparemaps", "UNITS"): ["auto", "m3m3", "percent"],
+    ("comparemaps", "REFERENCE_UNITS"): ["auto", "m3m3", "percent"],
 }
 GROUPS = {
     "covariates": [
@@ -448,7 +480,7 @@ GROUPS = {
         "planstations",
     ],
     "models": ["trainmodel", "spikemodel", "learningcurve", "validate", "modelcard"],
-    "maps": ["predict", "predictseries", "interpolatestations"],
+    "maps": ["predict", "predictseries", "comparemaps", "interpolatestations"],
 }
 CHAIN = sorted(PARAMETERS)
 

@@ -316,7 +316,7 @@ def table_of(**columns: Any) -> Table:
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:
     metric, day = metric_of(GRID), datetime.date(2021, 6, 1)
-    with pytest.raises(InputError, match=r"no reading on 2021-06-01\. The readings run from 2021-05"):
+    with pytest.raises(InputError, match=r"no reading on 2021-06-01\. The readings run"):
         station_values(table_of(), metric, start=day, end=day)
     with pytest.raises(InputError, match="Only 2 stations have a value; at least 3"):
         station_values(table_of(moisture=[0.1, 0.2, np.nan, np.nan]), metric)
