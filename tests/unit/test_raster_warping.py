@@ -12,6 +12,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from soil_moisture_mapper.plugin.core.errors import RasterError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
+from soil_moisture_mapper.plugin.core.rasters import warping
 from soil_moisture_mapper.plugin.core.rasters.grids import Grid, Window
 from soil_moisture_mapper.plugin.core.rasters.reading import read_band
 from soil_moisture_mapper.plugin.core.rasters.warping import (
@@ -304,3 +305,27 @@ def test_tile_beyond_the_source_is_missing(gappy):
 def test_unknown_resampling_is_refused(gappy):
     with pytest.raises(RasterError, match="'lanczos' of covariate 'a' is unknown"):
         CovariateReader([Source("a", gappy, 1, "lanczos")], TARGETS["degrees"])
+
+
+def test_tiles_are_small_where_the_source_is_much_finer(tmp_path, monkeypatch):
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(600, 700)).astype(np.float32)
+    path = write(tmp_path / "fine.tif", values, cell=1.0)
+    target = Grid(UTM, Affine(20, 0, CORNER[0], 0, -20, CORNER[1]), 35, 30)
+    sources = [Source("a", path, 1, "average")]
+    expected = values.reshape(30, 20, 35, 20).mean(axis=(1, 3))
+    with CovariateReader(sources, target) as reader:
+        assert reader.read(target.whole)[0] == pytest.approx(expected, abs=1e-6)
+    monkeypatch.setattr(warping, "_SOURCE_CELLS", 20_000)
+    shapes = []
+    read = warping.WarpedVRT
+
+    def spy(*arguments, **options):
+        shapes.append((options["width"], options["height"]))
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(warping, "WarpedVRT", spy)
+    assert in_blocks(sources, target, 7)[0] == pytest.approx(expected, abs=1e-6)
+    assert all(width * height * 400 <= 20_000 for width, height in shapes)
+    with CovariateReader(sources, target) as reader:
+        assert np.array_equal(reader.read(target.whole), in_blocks(sources, target, 11))

@@ -9,12 +9,12 @@ from .grids import Grid, Window
 TILE = 256
 
 
-def tiles_of(grid: Grid, window: Window) -> list[Window]:
+def tiles_of(grid: Grid, window: Window, edge: int = TILE) -> list[Window]:
     """Return the tiles of the grid's fixed tiling that a window touches, row by row."""
     return [
-        Window(col, row, min(TILE, grid.width - col), min(TILE, grid.height - row))
-        for row in range(window.row // TILE * TILE, window.row + window.height, TILE)
-        for col in range(window.col // TILE * TILE, window.col + window.width, TILE)
+        Window(col, row, min(edge, grid.width - col), min(edge, grid.height - row))
+        for row in range(window.row // edge * edge, window.row + window.height, edge)
+        for col in range(window.col // edge * edge, window.col + window.width, edge)
     ]
 
 

@@ -34,10 +34,11 @@ from .grids import (
 )
 from .paths import check_local_path
 from .reading import geometry
-from .tiles import copy_overlap, tiles_of
+from .tiles import TILE, copy_overlap, tiles_of
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
 TOLERANCE = 1e-6  # of a source cell; GDAL refuses 0
+_SOURCE_CELLS = 16_000_000  # read at once for a tile of the map
 _CACHED_CELLS = 8_000_000  # float32 cells of warped tiles kept for blocks that cut tiles
 _MARGIN = 4  # source cells beside the target's edge, in kernel radii
 
@@ -178,6 +179,7 @@ class _Group:
         self._resampling = Resampling[resampling]
         self._offset = target.offset_in(source)
         self._scale = cell_ratio(source, target)
+        self._edge = _tile_edge(self._scale, len(self.positions))
         self._local = threading.local()
         self._lock = threading.Lock()
         self._handles: list[Any] = []
@@ -192,7 +194,7 @@ class _Group:
             if self._offset is not None:
                 self._read_cells(window, values)
             else:
-                for tile in tiles_of(self._target, window):
+                for tile in tiles_of(self._target, window, self._edge):
                     copy_overlap(self._tile(tile, window), tile, values, window)
         except GDAL_ERRORS as error:
             raise RasterError(
@@ -280,6 +282,14 @@ class _Group:
             **options,
         ) as warped:
             return _single(warped.read())
+
+
+def _tile_edge(ratio: tuple[float, float], bands: int) -> int:
+    """Return the edge of the tiles that are warped: smaller where their source is much finer."""
+    edge = TILE
+    while edge > 1 and bands * (edge / ratio[0]) * (edge / ratio[1]) > _SOURCE_CELLS:
+        edge //= 2
+    return edge
 
 
 def _single(values: np.ndarray) -> np.ndarray:
