@@ -260,6 +260,7 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "EXTENT": ("extent", None, "optional"),
         "RESOLUTION": ("number", None, "optional"),
         "CRS": ("crs", None, "optional"),
+        "MASK": ("source", None, "optional"),
         "ACCESS": ("source", None, "optional"),
         "EXISTING": ("source", None, "optional"),
         "COUNT": ("number", 10, ""),
@@ -335,6 +336,15 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
         "OUTPUT": ("folderDestination", None, ""),
         "SUMMARY": ("fileDestination", None, "optional"),
     },
+    "applicability": {
+        "MODEL": ("file", None, ""),
+        "COVARIATES": ("file", None, ""),
+        "DATE": ("datetime", None, ""),
+        **{name: kind for name, kind in GRID.items() if name not in ("QUANTILES", "FALLBACK")},
+        "THRESHOLD_RULE": ("enum", "fence", ""),
+        "OUTPUT": ("rasterDestination", None, ""),
+        "EXPECTED_ERROR": ("rasterDestination", None, "optional"),
+    },
     "validate": {
         **JUDGED,
         "ROLE": ("string", "validate", "optional"),
@@ -384,6 +394,11 @@ EXTRA_OUTPUTS = {
     "easegrid": {"LAYERS": "outputMultilayer"},
     "trainmodel": {"RMSE": "outputNumber", "R2": "outputNumber"},
     "predict": {"COVERAGE": "outputNumber"},
+    "applicability": {
+        "THRESHOLD": "outputNumber",
+        "INSIDE": "outputNumber",
+        "COVERAGE": "outputNumber",
+    },
     "comparemaps": {
         "N": "outputNumber",
         "ME": "outputNumber",
@@ -401,6 +416,7 @@ EXTRA_OUTPUTS = {
     "opticalindices": {"LAYERS": "outputMultilayer"},
 }
 OPTIONS = {
+    ("applicability", "THRESHOLD_RULE"): ["fence", "whisker"],
     ("terraincovariates", "METHOD"): ["zevenbergen-thorne", "evans", "horn"],
     ("terraincovariates", "PARAMETERS"): TERRAIN,
     ("preparebackscatter", "UNITS"): ["db", "linear"],
@@ -480,7 +496,7 @@ GROUPS = {
         "planstations",
     ],
     "models": ["trainmodel", "spikemodel", "learningcurve", "validate", "modelcard"],
-    "maps": ["predict", "predictseries", "comparemaps", "interpolatestations"],
+    "maps": ["predict", "predictseries", "applicability", "comparemaps", "interpolatestations"],
 }
 CHAIN = sorted(PARAMETERS)
 

@@ -202,7 +202,7 @@ def test_positions_are_means_of_rows_and_stations_at_one_place_are_told():
     )
     assert len(split) == 19
     assert any("1 stations without a position are left out: s007" in t for t in progress.warnings)
-    assert any("several stations (s000 and s001)" in text for text in progress.warnings)
+    assert any("at one place (s000 and s001)" in text for text in progress.warnings)
 
 
 @pytest.mark.parametrize(

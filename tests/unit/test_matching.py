@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rasterio.warp import transform
 from soil_moisture_mapper.plugin.core.covariates.rows import CovariateRow
 from soil_moisture_mapper.plugin.core.covariates.table import (
@@ -18,8 +22,13 @@ from soil_moisture_mapper.plugin.core.covariates.table import (
     build_table,
 )
 from soil_moisture_mapper.plugin.core.errors import InputError
+from soil_moisture_mapper.plugin.core.evaluation.match_report import match_report
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.matching import sample_covariates
+from soil_moisture_mapper.plugin.core.rasters import sampling
+from soil_moisture_mapper.plugin.core.stations.matching import match_covariates, sample_covariates
+from soil_moisture_mapper.plugin.core.stations.matching_facts import MATCHED, NO_RASTER, RAINED, WHY
+from soil_moisture_mapper.plugin.core.stations.matching_rain import RainRule
+from soil_moisture_mapper.plugin.core.stations.matching_rows import choose_rows
 from soil_moisture_mapper.plugin.core.stations.table import Table
 
 UTM = "EPSG:32632"
@@ -210,3 +219,214 @@ def test_farm_stations_have_the_cells_their_maker_took(tmp_path, shared_data):
     for name in fields[2:]:
         found = matched.numeric(name).astype(np.float32)
         np.testing.assert_array_equal(found, stations[name].astype(np.float32))
+
+
+@pytest.fixture
+def rainy(tmp_path):
+    """Radar on days 0 and 6; 1.5 mm on days 1 and 2 left of column 10, 9 mm on day 5 everywhere."""
+    table = [row("clay", write(tmp_path / "clay.tif", np.ones((20, 20))))]
+    for shift in (0, 6):
+        path = write(tmp_path / f"vv_{shift}.tif", np.full((20, 20), float(shift)))
+        table.append(row("VV", path, shift, tolerance=3))
+    for shift in range(7):
+        values = np.zeros((20, 20))
+        values[:, :10] = 1.5 if shift in (1, 2) else 0
+        values[:] += 9.0 if shift == 5 else 0
+        if shift != 3:
+            path = write(tmp_path / f"rain_{shift}.tif", values)
+            table.append(row("rain", path, shift, tolerance=0))
+    return CovariateTable(tuple(table), tmp_path)
+
+
+def on_days(shifts, cell=(3.5, 4.5)):
+    return points([cell] * len(shifts), [str(DAY + timedelta(days=shift)) for shift in shifts])
+
+
+def test_rain_between_image_and_reading_refuses_the_match(rainy):
+    rule = RainRule("rain", 2.0)
+    progress = RecordingProgress()
+    match = match_covariates(on_days(range(8)), rainy, rain=rule, progress=progress)
+    # days 0-3 have the image of day 0, 4-7 that of day 6. Sums after the earlier to the later:
+    # 0: same day; 1: 1.5; 2: 1.5 + 1.5; 3: 3 + unknown; 4: days 5, 6 = 9; 5: day 6 = 0;
+    # 6: same day; 7: unknown
+    expected = [0, 0, np.nan, np.nan, np.nan, 6, 6, 6]
+    np.testing.assert_array_equal(match.matched.numeric("VV"), expected)
+    column = match.facts.names.index("VV")
+    refused = [why == RAINED for why in match.facts.why[:, column]]
+    assert refused == [value != value for value in expected]
+    assert match.facts.rain.unknown.tolist() == [0, 1, 0]  # of day 7; day 3 was too wet already
+    assert np.isfinite(match.matched.numeric("clay")).all()
+    assert any("more than 2 mm of rain" in t and "VV 3 (of VV)" in t for t in progress.messages)
+    assert any("1 values are kept though rain" in text for text in progress.warnings)
+
+
+@pytest.mark.parametrize(
+    ("cell", "most", "kept"),
+    [
+        ((3.5, 4.5), 3.0, True),  # the sum itself does not refuse
+        ((3.5, 4.5), 2.9, False),
+        ((15.5, 4.5), 0.0, True),  # it did not rain here
+    ],
+)
+def test_rain_is_summed_at_the_point_and_compared_with_the_most(rainy, cell, most, kept):
+    match = match_covariates(on_days([2], cell), rainy, rain=RainRule("rain", most))
+    assert np.isfinite(match.matched.numeric("VV")[0]) == kept
+
+
+def test_rain_concerns_the_groups_and_covariates_named(rainy):
+    rows = tuple(replace(r, group="sar" if r.covariate == "VV" else "") for r in rainy.rows)
+    table = CovariateTable(rows, rainy.folder)
+    grouped = match_covariates(on_days([2]), table, rain=RainRule("rain", 2.0, ("sar",)))
+    assert grouped.facts.rain.applies == ("VV",) and np.isnan(grouped.matched.numeric("VV")[0])
+    match = match_covariates(on_days([2]), table, rain=RainRule("rain", 2.0, ("VV",)))
+    assert match.facts.rain.applies == ("VV",)
+    with pytest.raises(InputError, match="RAIN_GROUPS names radar, which is neither"):
+        match_covariates(on_days([2]), table, rain=RainRule("rain", 2.0, ("radar",)))
+
+
+@pytest.mark.parametrize(
+    ("covariate", "message"),
+    [
+        ("snow", "RAIN: the covariate table has no 'snow'. It has clay, VV, rain"),
+        ("clay", r"RAIN: 'clay' has rows that do not show one day each \(clay, static"),
+    ],
+)
+def test_what_is_no_daily_rain_is_refused(rainy, covariate, message):
+    with pytest.raises(InputError, match=message):
+        match_covariates(on_days([2]), rainy, rain=RainRule(covariate))
+
+
+def test_the_unit_of_rain_is_looked_at(rainy):
+    rows = tuple(replace(r, units="m") if r.covariate == "rain" else r for r in rainy.rows)
+    progress = RecordingProgress()
+    table = CovariateTable(rows, rainy.folder)
+    match_covariates(on_days([2]), table, rain=RainRule("rain"), progress=progress)
+    assert "RAIN: 'rain' is in 'm', but RAIN_MAX is in mm." in progress.warnings
+
+
+def test_facts_say_how_far_apart_and_which_of_several_rows(tmp_path):
+    path = write(tmp_path / "a.tif", np.ones((20, 20)))
+    rows = (
+        CovariateRow("lai", "", str(path), 1, DAY, DAY + timedelta(7), "nearest", 3, ""),
+        CovariateRow(
+            "lai", "", str(path), 1, DAY + timedelta(5), DAY + timedelta(9), "nearest", 3, ""
+        ),
+        row("VV", path, 0, tolerance=3),
+        row("VV", path, 4, tolerance=3),
+    )
+    match = match_covariates(on_days([-2, 2, 6, 8, 20]), CovariateTable(rows, tmp_path))
+    facts = match.facts
+    assert facts.shift[:, 0].tolist() == [2, 0, 0, 0, 0]
+    assert facts.shift[:, 1].tolist() == [2, -2, -2, 0, 0]
+    assert (facts.why[:, 0] == MATCHED).tolist() == [True] * 4 + [False]
+    assert [WHY[code] for code in facts.why[3:, 1]] == [WHY[NO_RASTER]] * 2
+    assert match.unmatched.column("reason").tolist() == [
+        "no raster within the tolerance of this date"
+    ]
+    overlap, tie = facts.choices
+    assert overlap.overlap and overlap.used is rows[1] and overlap.others == (rows[0],)
+    assert str(overlap.day) == "2021-04-07"
+    assert not tie.overlap and tie.used is rows[2] and tie.others == (rows[3],)
+    assert facts.several.tolist() == [3, 1]
+    assert facts.apart(1).tolist() == [2, 2, 2]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(0, 6), st.integers(0, 8)), min_size=1, max_size=8
+    ),
+    st.lists(st.integers(-10, 60), min_size=1, max_size=12),
+)
+def test_rows_are_those_that_the_table_chooses(periods, shifts):
+    rows = []
+    for start, length, tolerance in {(s, n): (s, n, t) for s, n, t in periods}.values():
+        first = DAY + timedelta(start)
+        rows.append(
+            CovariateRow(
+                "a", "", "a.tif", 1, first, first + timedelta(length), "nearest", tolerance, ""
+            )
+        )
+    table = CovariateTable(tuple(rows), Path())
+    days = np.array([DAY + timedelta(shift) for shift in shifts], "datetime64[D]")
+    chosen = choose_rows(table, days, np.ones(len(days), bool))
+    for index, shift in enumerate(shifts):
+        expected = table.select(["a"], DAY + timedelta(shift))["a"]
+        serving = [one.row for one in chosen.serving if index in one.members]
+        assert serving == ([] if expected is None else [expected])
+        if expected is not None:
+            assert abs(chosen.shift[index, 0]) == expected.days_from(DAY + timedelta(shift))
+
+
+def test_times_with_an_offset_are_carried_to_utc(covariates):
+    days = ["2021-04-01T23:30:00-05:00", "2021-04-02 01:00+02:00", "2021-04-02T10:00", "2021-04-03"]
+    progress = RecordingProgress()
+    table = points([(3.5, 4.5)] * 4, days)
+    match = match_covariates(table, covariates, progress=progress)
+    assert [str(day) for day in match.facts.days] == [
+        "2021-04-02",
+        "2021-04-01",
+        "2021-04-02",
+        "2021-04-03",
+    ]
+    assert any("2 times with an offset are carried to UTC" in t for t in progress.messages)
+    assert any("without an offset from UTC" in text for text in progress.messages)
+    assert match.matched.column("date").tolist() == days
+
+
+def test_stations_at_one_place_and_repeated_rows_are_told_and_kept(covariates):
+    table = points([(3.5, 4.5), (3.5, 4.5), (7.5, 4.5), (7.5, 4.5)])
+    table = table.with_columns({"station": ["a", "b", "c", "c"]})
+    progress = RecordingProgress()
+    match = match_covariates(table, covariates, progress=progress)
+    assert match.facts.same_place == (("a", "b"),) and match.facts.repeated == 1
+    assert len(match.matched) == 4
+    assert any("at one place" in text and "a and b" in text for text in progress.warnings)
+    assert "1 rows share station and day with another row: all are kept." in progress.warnings
+
+
+def test_days_that_no_raster_holds_are_named_in_the_error(covariates):
+    dated = CovariateTable(covariates.rows[1:], covariates.folder)
+    match = match_covariates(on_days([100, 101]), dated)
+    assert len(match.matched) == 0 and len(match.unmatched) == 2
+    assert str(match.problem).startswith(
+        "No row of the 2 has a covariate: 2 no raster within the tolerance of this date. 'smap' "
+        "has rasters from 2021-04-01 to 2021-04-11, the observations are from 2021-07-10"
+    )
+    progress = RecordingProgress()
+    sample_covariates(on_days([100]), covariates, progress=progress)
+    assert any("Without any value: smap. 'smap' has rasters" in t for t in progress.warnings)
+
+
+def test_threads_change_nothing_and_each_raster_is_opened_once(rainy, monkeypatch):
+    opened = []
+    real = sampling.RasterReader
+
+    def counted(path, **more):
+        opened.append(str(path))
+        return real(path, **more)
+
+    monkeypatch.setattr(sampling, "RasterReader", counted)
+    rng = np.random.default_rng(0)
+    days = [str(DAY + timedelta(days=int(shift))) for shift in rng.integers(0, 8, 200)]
+    table = points(rng.uniform(0, 25, (200, 2)), days)
+    first = match_covariates(table, rainy)
+    assert len(opened) == len(set(opened)) == 9
+    second = match_covariates(table, rainy, threads=4)
+    assert first.matched.names == second.matched.names
+    for name in rainy.names:
+        np.testing.assert_array_equal(first.matched.numeric(name), second.matched.numeric(name))
+    np.testing.assert_array_equal(first.facts.why, second.facts.why)
+
+
+def test_the_report_says_what_was_matched_and_why_not(rainy, tmp_path):
+    table = on_days(range(-5, 9)).with_columns({"station": ["<a>"] * 7 + ["b"] * 7})
+    match = match_covariates(table, rainy, rain=RainRule("rain"))
+    match_report(match.facts, tmp_path / "r.html", name="obs", warnings=["look here"])
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    for part in ("Days apart", "rain in between", "Not before rain", "look here", "&lt;a&gt;"):
+        assert part in text
+    counts = match.facts.counts()
+    assert counts.sum(axis=1).tolist() == [14] * 3
+    assert f"<td>{counts[1, RAINED]}</td>" in text
+    assert "<a>" not in text and "<script" not in text

@@ -336,10 +336,7 @@ def _counted(reason: np.ndarray) -> str:
 def _report_facts(facts: MatchFacts, progress: Progress) -> None:
     if facts.same_place:
         listed = "; ".join(" and ".join(names) for names in facts.same_place[:_NAMES_SHOWN])
-        progress.warn(
-            f"{len(facts.same_place)} places hold several stations ({listed}): they get the same "
-            "covariates."
-        )
+        progress.warn(f"Several stations stand at one place and get the same covariates: {listed}.")
     if facts.repeated:
         progress.warn(
             f"{facts.repeated} rows share station and day with another row: all are kept."

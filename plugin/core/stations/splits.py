@@ -322,8 +322,8 @@ def _tell_places(places: StationPlaces, progress: Progress) -> None:
     same = places.same_place()
     if same:
         progress.warn(
-            f"{len(same)} places hold several stations ({_some([' and '.join(s) for s in same])}): "
-            "the nearest station to each is 0 m away."
+            f"Several stations stand at one place ({_some([' and '.join(s) for s in same])}): the "
+            "nearest station to each is 0 m away."
         )
     moved = [name for name, far in zip(places.names, places.spread) if far > 0]
     if moved:
