@@ -57,6 +57,15 @@ class MapParameters(ModelParameter):
 
     def declare_grid(self) -> None:
         """Add where the map lies and what it holds."""
+        self.declare_place()
+        self.add(
+            QgsProcessingParameterString("QUANTILES", tr("Quantiles"), DEFAULT_QUANTILES),
+            advanced=True,
+        )
+        self.add(model_file("FALLBACK", tr("Fallback model"), optional=True), advanced=True)
+
+    def declare_place(self) -> None:
+        """Add where the map lies."""
         self.add(
             QgsProcessingParameterRasterLayer(
                 "GRID", tr("Grid (raster whose cells the map takes)"), None, True
@@ -76,11 +85,6 @@ class MapParameters(ModelParameter):
                 True,
             )
         )
-        self.add(
-            QgsProcessingParameterString("QUANTILES", tr("Quantiles"), DEFAULT_QUANTILES),
-            advanced=True,
-        )
-        self.add(model_file("FALLBACK", tr("Fallback model"), optional=True), advanced=True)
 
     def collect_extent(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
         """Keep the extent with its own system; to be called in `collect`."""
@@ -103,12 +107,7 @@ class MapParameters(ModelParameter):
         quantiles = read_quantiles(self.parameterAsString(parameters, "QUANTILES", context))
         grid = self.read_grid(parameters, context)
         progress.info(f"Grid: {grid.describe()}.")
-        mask = None
-        if self.given(parameters, "MASK"):
-            source = self.parameterAsSource(parameters, "MASK", context)
-            if source is None:
-                raise InputError("MASK cannot be read.", "Choose a polygon layer.")
-            mask = layers.mask_geometries(source, grid.crs, context, progress)
+        mask = self.read_mask(parameters, grid, context, progress)
         return MapRequest(
             model=self.read_model(parameters, context),
             fallback=self.read_model(parameters, context, "FALLBACK"),
@@ -117,6 +116,21 @@ class MapParameters(ModelParameter):
             mask=mask,
             quantiles=quantiles,
         )
+
+    def read_mask(
+        self,
+        parameters: dict[str, Any],
+        grid: Grid,
+        context: QgsProcessingContext,
+        progress: Progress,
+    ) -> list[dict[str, Any]] | None:
+        """Return the polygons to map in the grid's system; None where none are given."""
+        if not self.given(parameters, "MASK"):
+            return None
+        source = self.parameterAsSource(parameters, "MASK", context)
+        if source is None:
+            raise InputError("MASK cannot be read.", "Choose a polygon layer.")
+        return layers.mask_geometries(source, grid.crs, context, progress)
 
     def read_grid(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Grid:
         """Return the cells of the map.

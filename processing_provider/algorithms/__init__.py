@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .aligntogrid import AlignToGrid
+from .applicability import Applicability
 from .comparemaps import CompareMaps
 from .covariatetable import CovariateTableAlgorithm
 from .easegrid import EaseGridAlgorithm
@@ -56,6 +57,7 @@ ALGORITHMS = (
     ModelCard,
     Predict,
     PredictSeries,
+    Applicability,
     CompareMaps,
     InterpolateStations,
 )

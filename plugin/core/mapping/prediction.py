@@ -307,7 +307,7 @@ def _map_days(
     windows = job.grid.windows(job.block)
     turns = Turns(windows)
     with bounded_cache(), StackReader(job.table, plans, job.grid, progress) as reader:
-        _check_overlap(job, reader.outside, len(plans))
+        check_overlap(job.model, job.fallback, job.table, job.grid, reader.outside, len(plans))
 
         def work(window: Window, stop: threading.Event) -> list[Tally]:
             inside = inside_mask(job.mask, job.grid, window)
@@ -351,15 +351,22 @@ def _leave_empty(
     return [Tally() for _ in files]
 
 
-def _check_overlap(job: _Job, outside: dict[str, int], days: int) -> None:
+def check_overlap(
+    model: Model,
+    fallback: Model | None,
+    table: CovariateTable,
+    grid: Grid,
+    outside: dict[str, int],
+    days: int = 1,
+) -> None:
     """Raise where a raster of the model beside the map leaves nothing to predict."""
-    lost = [name for name in job.model.names if name in outside]
+    lost = [name for name in model.names if name in outside]
     if days > 1:  # another date's raster may touch the map
-        lost = [name for name in lost if job.table.is_static(name)]
-    if not lost or (job.fallback is not None and not set(job.fallback.names) & set(outside)):
+        lost = [name for name in lost if table.is_static(name)]
+    if not lost or (fallback is not None and not set(fallback.names) & set(outside)):
         return
     raise InputError(
         f"The raster of the covariate '{lost[0]}' does not touch the map's grid "
-        f"({job.grid.describe()}).",
+        f"({grid.describe()}).",
         "Check the extent and the coordinate reference systems of grid and raster.",
     )
