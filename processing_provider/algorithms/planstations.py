@@ -56,6 +56,7 @@ class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
         self.add(
             QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
         )
+        self.add(self._layer("MASK", tr("Mask (the field)"), polygons=True))
         self.add(self._layer("ACCESS", tr("Where probes may stand"), polygons=True))
         self.add(self._layer("EXISTING", tr("Existing probes"), polygons=False))
         self.add(whole("COUNT", tr("Number of new probes"), 10, 1))
@@ -96,7 +97,8 @@ class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
             count=self.parameterAsInt(parameters, "COUNT", context),
             method=self.parameterAsEnumString(parameters, "METHOD", context),
             day=read_date(self, parameters, "DATE", context),
-            access=self._read_access(parameters, context, grid.crs, progress),
+            mask=self._polygons(parameters, "MASK", context, grid.crs, progress),
+            access=self._polygons(parameters, "ACCESS", context, grid.crs, progress),
             existing=existing,
             min_distance=self.parameterAsDouble(parameters, "MIN_DISTANCE", context),
             base=read_base(self.read_model(parameters, context, "BASE_MODEL")),
@@ -114,22 +116,23 @@ class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
         wanted = kind.VectorPolygon if polygons else kind.VectorPoint
         return QgsProcessingParameterFeatureSource(name, label, [wanted], None, True)
 
-    def _read_access(
+    def _polygons(
         self,
         parameters: dict[str, Any],
+        name: str,
         context: QgsProcessingContext,
         crs: str,
         progress: Progress,
     ) -> list[dict[str, Any]] | None:
-        if not self.given(parameters, "ACCESS"):
+        if not self.given(parameters, name):
             return None
-        source = self.parameterAsSource(parameters, "ACCESS", context)
+        source = self.parameterAsSource(parameters, name, context)
         if source is None:
-            raise InputError("ACCESS cannot be read.", "Choose a polygon layer.")
+            raise InputError(f"{name} cannot be read.", "Choose a polygon layer.")
         try:
             return layers.mask_geometries(source, crs, context, progress)
         except InputError as error:
             raise InputError(
-                error.cause.replace("MASK", "ACCESS"),
-                "Choose a layer with the areas where probes may stand.",
+                error.cause.replace("MASK", name),
+                "Choose a layer of polygons that lie in the grid.",
             ) from error

@@ -126,7 +126,7 @@ def test_plan_by_extent_date_and_model(
     assert "wet" in rows[0]
     said = "\n".join(heard.said)
     assert "Grid: 30 × 30 cells of 200" in said
-    assert " cells make up the field and may be chosen." in said
+    assert " cells inside the grid stand for the field and may be chosen." in said
     assert not rows[0]["gain"]  # no probe stands yet
 
 
@@ -158,7 +158,7 @@ def test_access_without_polygons_is_refused(refused: Callable, field: Any, tmp_p
     refused(
         "planstations",
         {**field, "ACCESS": empty, "OUTPUT": "memory:"},
-        "ACCESS holds no polygon. Choose a layer with the areas where probes may stand.",
+        "ACCESS holds no polygon. Choose a layer of polygons that lie in the grid.",
     )
 
 

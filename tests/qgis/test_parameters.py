@@ -294,6 +294,7 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any, str]]] = {
     },
     "spikemodel": {
         **JUDGED,
+        "METHOD": ("enum", "forest", ""),
         "WEIGHT": ("number", 0, ""),
         "ALLOW_DEPTH_MISMATCH": ("boolean", False, ""),
         "EMBED_TRAINING": ("boolean", True, ""),
@@ -466,6 +467,7 @@ OPTIONS = {
     ],
     ("selectspiking", "METHOD"): ["random", "stratified", "coverage", "lhs"],
     ("planstations", "METHOD"): ["coverage", "lhs", "random"],
+    ("spikemodel", "METHOD"): ["forest", "bias"],
     ("learningcurve", "DESIGNS"): ["random", "stratified", "coverage", "lhs"],
     ("trainmodel", "METHOD"): ["qrf", "rf"],
     ("comparemaps", "GRID"): ["input", "reference", "coarser"],

@@ -15,6 +15,7 @@ from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters.grids import Grid, transform_points
 from soil_moisture_mapper.plugin.core.stations.designs import METHODS, BaseRows
+from soil_moisture_mapper.plugin.core.stations.designs_sites import Sites
 from soil_moisture_mapper.plugin.core.stations.planning import plan_stations
 from soil_moisture_mapper.plugin.core.stations.planning_cells import choose_rasters, read_cells
 from soil_moisture_mapper.plugin.core.stations.planning_distance import metric_positions
@@ -113,6 +114,23 @@ def test_probes_stand_where_they_may(table, grid, method):
     np.testing.assert_allclose(plan.numeric("nearest_m"), nearest)
 
 
+@pytest.mark.parametrize("method", ["coverage", "lhs"])
+def test_probes_represent_the_field_beyond_where_they_may_stand(table, grid, method):
+    # only the west is open; what lies there and is most like the east comes nearest to its share
+    twi = CovariateTable(table.rows[:1], table.folder)
+    access = [square(WEST, NORTH - 300, WEST + 200, NORTH)]
+    whole = plan_stations(twi, grid, count=6, method=method, access=access)
+    west = plan_stations(twi, grid, count=6, method=method, mask=access)
+    for plan in (whole, west):
+        assert (cells_of(plan)[1] < 20).all()
+    assert whole.numeric("twi").mean() > west.numeric("twi").mean() + 0.1
+    assert west.numeric("share").sum() == pytest.approx(1)
+    # mask and access together
+    open_ = [square(WEST + 100, NORTH - 300, WEST + 300, NORTH)]
+    both = plan_stations(twi, grid, count=6, method=method, mask=access, access=open_)
+    assert set(cells_of(both)[1]) <= set(range(10, 20))
+
+
 def test_cells_of_existing_probes_are_taken(table, grid):
     access = [square(WEST, NORTH - 70, WEST + 20, NORTH - 40)]  # six cells
     standing = points([WEST + 3.0, WEST + 3.0, WEST + 12.0], [NORTH - 44.0] * 2 + [NORTH - 61.0])
@@ -152,8 +170,9 @@ def test_what_each_probe_adds(table, grid):
 def test_first_probe_of_an_empty_field_has_no_gain():
     field = np.array([[0.0], [1], [2], [10]])
     metres = np.column_stack([np.arange(4.0), np.zeros(4)])
-    none = np.empty(0, dtype=int)
-    worth = rank_probes(field, np.array([1, 3]), none, metres, np.empty((0, 2)), Progress())
+    everyone = np.ones(4, dtype=bool)
+    sites = Sites(field, everyone, ~everyone, everyone)
+    worth = rank_probes(sites, np.array([1, 3]), metres, np.empty((0, 2)), Progress())
     assert worth.order.tolist() == [0, 1]
     np.testing.assert_allclose(worth.mean_distance, [11 / 4, 2 / 4])
     np.testing.assert_allclose(worth.gain, [np.nan, 1 - 2 / 11])
@@ -303,7 +322,7 @@ def test_large_fields_are_drawn_from(tmp_path):
     grid = Grid(UTM, from_origin(WEST, NORTH, CELL, CELL), 300, 300)
     sources, classes = choose_rasters(table, None, None, Progress())
     progress = RecordingProgress()
-    given = {"classes": classes, "access": None, "places": (np.empty(0), np.empty(0))}
+    given = {"classes": classes, "places": (np.empty(0), np.empty(0))}
     cells = read_cells(sources, grid, most=500, **given, progress=progress)
     assert len(cells.X) == 500 and cells.complete == 90_000
     assert len(set(zip(cells.row, cells.col))) == 500
@@ -312,10 +331,15 @@ def test_large_fields_are_drawn_from(tmp_path):
     quarters = np.bincount((cells.row >= 150) * 2 + (cells.col >= 150), minlength=4)
     assert quarters.min() > 125 - 4 * np.sqrt(500 * 0.25 * 0.75)
     assert progress.messages[-1] == (
-        "500 of 90000 cells, drawn by SEED, stand for the field and may be chosen."
+        "500 of 90000 cells inside the grid, drawn by SEED, stand for the field and may be chosen."
     )
     again = read_cells(sources, grid, most=500, threads=1, **given, progress=Progress())
     assert (again.row == cells.row).all() and (again.X == cells.X).all()
+    corner = [square(WEST, NORTH - 1000, WEST + 1000, NORTH)]
+    near = read_cells(sources, grid, most=500, **given, access=corner, progress=Progress())
+    assert near.in_field.sum() == near.accessible.sum() == 500
+    assert (near.row[near.in_field] == cells.row).all()
+    assert (near.row[near.accessible] < 100).all() and (near.col[near.accessible] < 100).all()
     other = read_cells(sources, grid, most=500, seed=1, **given, progress=Progress())
     assert (other.row != cells.row).any()
 
@@ -375,7 +399,7 @@ def test_systems_without_a_place_on_earth_are_refused():
             "Leave out covariates that do not cover the field, or choose another DATE.",
         ),
         (
-            {"count": 1, "access": [square(WEST + 50, NORTH - 60, WEST + 60, NORTH - 50)]},
+            {"count": 1, "mask": [square(WEST + 50, NORTH - 60, WEST + 60, NORTH - 50)]},
             "No covariate differs within the field: sand, twi. Add covariates that tell its "
             "places apart.",
         ),

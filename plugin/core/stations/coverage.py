@@ -1,6 +1,6 @@
 """Feature-space coverage: places spread evenly over the space of the covariates.
 
-Candidates are clustered by k-means, and the member nearest to each centre is chosen [1]_. Places
+Places are clustered by k-means, and the member nearest to each centre is chosen [1]_. Places
 chosen already are centres that do not move (infill sampling, [2]_ section 18).
 
 References
@@ -116,24 +116,26 @@ def choose_coverage(
 ) -> np.ndarray:
     """Return the candidates nearest to the centres of the free clusters, large clusters first.
 
-    With a smallest distance the nearest member that keeps it, else the nearest candidate that
-    does; fewer than `count` where none is left. The preference weighs the candidates in k-means,
-    so centres gather where it is high.
+    The population is clustered, each place weighed by its preference, so centres gather where
+    that is high; the candidate of the cluster that lies nearest to its centre is chosen. Where a
+    cluster has none (that is far enough from the others chosen), the nearest of any cluster is;
+    fewer than `count` where none is left.
     """
-    rows = sites.candidates
-    points, weight = sites.points[rows], sites.weights(rows)
+    field = np.flatnonzero(sites.population & ~sites.kept)
+    points, weight = sites.points[field], sites.weights(field)
     fixed = sites.points[sites.kept]
     clusters = k_means(points, count, rng, weight=weight, fixed=fixed, progress=progress)
     size = np.bincount(clusters.label, weight, len(clusters.centres))
-    free = range(len(fixed), len(clusters.centres))
-    distance = cdist(points, clusters.centres)
+    rows = sites.candidates
+    distance = cdist(sites.points[rows], clusters.centres)
+    label = distance.argmin(axis=1)
     taken = np.zeros(len(rows), dtype=bool)
-    for centre in sorted(free, key=lambda centre: -size[centre]):
+    for centre in sorted(range(len(fixed), len(size)), key=lambda centre: -size[centre]):
         progress.check()
         left = ~taken
         if sites.spacing is not None:
             left &= sites.spacing.far_enough(rows, rows[taken])
-        members = left & (clusters.label == centre)
+        members = left & (label == centre)
         eligible = np.flatnonzero(members if members.any() else left)
         if len(eligible):
             taken[eligible[distance[eligible, centre].argmin()]] = True

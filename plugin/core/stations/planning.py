@@ -45,6 +45,7 @@ def plan_stations(
     count: int,
     method: str = "coverage",
     day: date | None = None,
+    mask: Sequence[dict[str, Any]] | None = None,
     access: Sequence[dict[str, Any]] | None = None,
     existing: Table | None = None,
     min_distance: float = 0.0,
@@ -64,8 +65,11 @@ def plan_stations(
         The field's cells; a probe stands in the centre of one.
     method : {'coverage', 'lhs', 'random'}
         See `choose_sites`; existing probes are respected by all.
+    mask : sequence of dict, optional
+        The field that the probes are to represent, as GeoJSON polygons in the system of the grid;
+        without it the whole grid.
     access : sequence of dict, optional
-        GeoJSON polygons in the system of the grid where a probe may stand.
+        The same, where in the field a probe may stand.
     existing : Table, optional
         Points; several rows at one place are one probe. A probe outside the grid, or in a cell
         without all covariates, keeps its distance only, with a warning.
@@ -74,7 +78,8 @@ def plan_stations(
     base : BaseRows, optional
         Training rows of a model: cells unlike them are preferred.
     candidates : int
-        In a field of more cells so many, drawn by seed, stand for it.
+        In a field of more cells so many, drawn by seed, stand for it; as many more are drawn from
+        those inside `access`.
 
     Returns
     -------
@@ -98,6 +103,7 @@ def plan_stations(
         sources,
         grid,
         classes=classes,
+        mask=mask,
         access=access,
         places=(x, y),
         most=candidates,
@@ -107,10 +113,7 @@ def plan_stations(
     )
     plan = _plan(cells, grid, (x, y), min_distance, base, seed, method, progress)
     chosen = choose_sites(plan.sites, count, method, seed, progress.part(0.5, 0.9))
-    kept = np.flatnonzero(plan.sites.kept)
-    worth = rank_probes(
-        plan.sites.points, chosen, kept, plan.metres, plan.standing, progress.part(0.9, 1.0)
-    )
+    worth = rank_probes(plan.sites, chosen, plan.metres, plan.standing, progress.part(0.9, 1.0))
     _tell(plan, chosen, worth, seed, progress)
     return _points(plan, chosen[worth.order], worth, grid, progress)
 
@@ -147,15 +150,18 @@ def _plan(
     placed = np.isfinite(cells.own).all(axis=1)
     _warn_of_unplaced(cells, placed, progress)
     X = np.concatenate([cells.X, cells.own[placed]])
-    in_field = np.arange(len(X)) < len(cells.X)
+    is_cell = np.arange(len(X)) < len(cells.X)
+    in_field = np.zeros(len(X), dtype=bool)
+    in_field[is_cell] = cells.in_field
     points = _covariate_points(cells, X, in_field, method, progress)
     x, y = centres(grid, cells.row, cells.col)
     metres = metric_positions(grid, x, y)
     standing = metric_positions(grid, *places)
     standing = standing[np.isfinite(standing).all(axis=1)]
-    candidate = in_field.copy()
+    candidate = is_cell.copy()
     taken = {tuple(cell) for cell in cells.own_cell.tolist()}
-    candidate[in_field] = [cell not in taken for cell in zip(cells.row, cells.col)]
+    free = [cell not in taken for cell in zip(cells.row.tolist(), cells.col.tolist())]
+    candidate[is_cell] = cells.accessible & free
     spacing = None
     if min_distance > 0:
         padding = np.full((len(X) - len(metres), metres.shape[1]), np.nan)
@@ -166,12 +172,12 @@ def _plan(
     preference = None
     if base is not None:
         preference = np.zeros(len(X))
-        preference[in_field] = base_dissimilarity(base, cells.X, cells.names, seed, progress)
+        preference[is_cell] = base_dissimilarity(base, cells.X, cells.names, seed, progress)
     codes = tuple(
         np.unique(X[:, column], return_inverse=True)[1].astype(np.int64)
         for column in np.flatnonzero(cells.of_classes)
     )
-    sites = Sites(points, candidate, ~in_field, in_field, preference, codes, spacing)
+    sites = Sites(points, candidate, ~is_cell, in_field, preference, codes, spacing)
     return _Plan(sites, cells, x, y, metres, standing)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
@@ -18,11 +17,12 @@ from ..rasters.tiles import tiles_of
 from ..rasters.warping import CovariateReader, Source
 from ..rasters.workers import compute_in_order
 from ..rasters.writing import rasterize_mask
+from .planning_draw import DrawnCells, Keeper, draw_cells
 
 CANDIDATES = 10_000
 """So many cells, drawn by seed, stand for a larger field."""
 
-_NAMES_SHOWN = 10
+Polygons = Optional[Sequence[Dict[str, Any]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,14 @@ class FieldCells:
         Covariates, sorted.
     X : (n, p) float64
     row, col : (n,) int64
+    in_field : (n,) bool
+        Drawn to stand for the field.
+    accessible : (n,) bool
+        Drawn as a place for a probe.
     of_classes : (p,) bool
         Which covariates are class codes.
     complete : int
-        Cells with all covariates, of which these were drawn.
+        Cells of the field with all covariates.
     own : (m, p) float64
         Covariates in the cells of the places asked for; NaN outside the grid and where missing.
     own_cell : (m, 2) int64
@@ -49,6 +53,8 @@ class FieldCells:
     X: np.ndarray
     row: np.ndarray
     col: np.ndarray
+    in_field: np.ndarray
+    accessible: np.ndarray
     of_classes: np.ndarray
     complete: int
     own: np.ndarray
@@ -107,7 +113,8 @@ def read_cells(
     grid: Grid,
     *,
     classes: set[str],
-    access: Sequence[dict[str, Any]] | None,
+    mask: Polygons = None,
+    access: Polygons = None,
     places: tuple[np.ndarray, np.ndarray],
     most: int = CANDIDATES,
     seed: int = 42,
@@ -117,12 +124,14 @@ def read_cells(
     """Read a field block by block and keep `most` of its complete cells, drawn by `seed`.
 
     Memory does not grow with the field; which cells are drawn depends on the grid and the seed
-    alone.
+    alone. With `access` as many of the cells inside are drawn beside them.
 
     Parameters
     ----------
+    mask : sequence of dict, optional
+        The field, as GeoJSON polygons in the system of the grid: cells whose centre lies inside.
     access : sequence of dict, optional
-        GeoJSON polygons in the system of the grid: cells whose centre lies inside may be drawn.
+        The same, where in the field a probe may stand.
     places : (x, y), each (m,) float64
         In the system of the grid: their own cells are read as well.
 
@@ -132,36 +141,50 @@ def read_cells(
         When no cell is inside the polygons or has all covariates.
     """
     names = tuple(source.covariate for source in sources)
-    keeper = _Keeper(len(names), most)
+    field = Keeper("the grid" if mask is None else "MASK", names, most)
+    open_ = Keeper("ACCESS", names, most)
     cells = _cells_of(grid, *places)
     own = np.full((len(cells), len(names)), np.nan)
     tiles = tiles_of(grid, grid.whole)
+    done = 0
     with CovariateReader(sources, grid, progress) as reader:
 
         def work(tile: Window) -> _Tile | None:
-            inside = np.ones((tile.height, tile.width), dtype=bool)
-            if access is not None:
-                inside = rasterize_mask(access, grid, tile)
+            inside = _inside(mask, grid, tile)
             held = np.flatnonzero(_within(cells, tile))
             if not inside.any() and not len(held):
                 return None
             stack = reader.read(tile)
             rows, cols = cells[held, 0] - tile.row, cells[held, 1] - tile.col
-            return _Tile(_drawn(stack, inside, tile, most, seed), held, stack[:, rows, cols].T)
+            drawn = [draw_cells(stack, inside, tile, most, seed)]
+            if access is not None:
+                drawn.append(
+                    draw_cells(stack, inside & _inside(access, grid, tile), tile, most, seed)
+                )
+            return _Tile(tuple(drawn), held, stack[:, rows, cols].T)
 
         def take(tile: Window, found: _Tile | None) -> None:
+            nonlocal done
             if found is not None:
-                keeper.add(found.cells)
+                for keeper, drawn in zip((field, open_), found.drawn):
+                    keeper.add(drawn)
                 own[found.held] = found.own
-            keeper.tiles += 1
-            progress.step(keeper.tiles / len(tiles))
+            done += 1
+            progress.step(done / len(tiles))
 
         compute_in_order(work, tiles, take, threads, progress)
-    keeper.check(names, access is not None)
-    X, row, col = keeper.sorted()
-    _tell(keeper, names, len(X), progress)
+    field.check()
+    if access is not None:
+        open_.check()
+    cells_kept = _united(field, open_ if access is not None else field, grid)
+    progress.info(f"Covariates: {', '.join(names)}.")
+    field.tell(
+        "stand for the field" + ("" if access is not None else " and may be chosen"), progress
+    )
+    if access is not None:
+        open_.tell("may be chosen", progress)
     of_classes = np.array([name in classes for name in names], dtype=bool)
-    return FieldCells(names, X, row, col, of_classes, keeper.complete, own, cells)
+    return FieldCells(names, *cells_kept, of_classes, field.complete, own, cells)
 
 
 def centres(grid: Grid, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,86 +194,28 @@ def centres(grid: Grid, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, n
 
 
 @dataclass(frozen=True, eq=False)
-class _Drawn:
-    """Some complete cells of a tile with their keys, and counts over all of it."""
-
-    X: np.ndarray
-    row: np.ndarray
-    col: np.ndarray
-    key: np.ndarray
-    inside: int
-    complete: int
-    missing: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class _Tile:
-    cells: _Drawn
+    drawn: tuple[DrawnCells, ...]
     held: np.ndarray
     own: np.ndarray
 
 
-class _Keeper:
-    """Keeps the cells with the smallest random keys over all tiles."""
-
-    def __init__(self, covariates: int, most: int) -> None:
-        self.tiles = self.inside = self.complete = 0
-        self.missing = np.zeros(covariates, dtype=np.int64)
-        self._most = most
-        self._X = np.empty((0, covariates))
-        self._row = self._col = np.empty(0, dtype=np.int64)
-        self._key = np.empty(0)
-
-    def add(self, drawn: _Drawn) -> None:
-        self.inside += drawn.inside
-        self.complete += drawn.complete
-        self.missing += drawn.missing
-        key = np.concatenate([self._key, drawn.key])
-        some = np.argsort(key, kind="stable")[: self._most]
-        self._key = key[some]
-        self._X = np.concatenate([self._X, drawn.X])[some]
-        self._row = np.concatenate([self._row, drawn.row])[some]
-        self._col = np.concatenate([self._col, drawn.col])[some]
-
-    def sorted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        order = np.lexsort((self._col, self._row))
-        return self._X[order], self._row[order], self._col[order]
-
-    def check(self, names: Sequence[str], masked: bool) -> None:
-        if not self.inside:
-            raise InputError(
-                "No cell of the grid has its centre inside ACCESS.",
-                "Choose polygons that lie in the grid, or smaller cells.",
-            )
-        if not self.complete:
-            listed = ", ".join(
-                f"{name} in {missing} of {self.inside}"
-                for name, missing in zip(names, self.missing)
-                if missing
-            )
-            raise InputError(
-                f"No cell{' inside ACCESS' if masked else ''} has all covariates. Cells without a "
-                f"value: {listed}.",
-                "Leave out covariates that do not cover the field, or choose another DATE.",
-            )
+def _united(
+    field: Keeper, accessible: Keeper, grid: Grid
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return covariates, row, column and both memberships of the cells that either holds."""
+    both = (field.cells, accessible.cells)
+    number = np.concatenate([one.row * grid.width + one.col for one in both])
+    kept, first = np.unique(number, return_index=True)
+    X = np.concatenate([one.X for one in both])[first]
+    members = [np.isin(kept, one.row * grid.width + one.col) for one in both]
+    return X, kept // grid.width, kept % grid.width, members[0], members[1]
 
 
-def _drawn(stack: np.ndarray, inside: np.ndarray, tile: Window, most: int, seed: int) -> _Drawn:
-    there = np.isfinite(stack)
-    complete = inside & there.all(axis=0)
-    key = np.random.default_rng([seed, tile.row, tile.col]).random(inside.shape)
-    rows, cols = np.nonzero(complete)
-    some = np.argsort(key[rows, cols], kind="stable")[:most]
-    rows, cols = rows[some], cols[some]
-    return _Drawn(
-        X=stack[:, rows, cols].T.astype(np.float64),
-        row=rows + tile.row,
-        col=cols + tile.col,
-        key=key[rows, cols],
-        inside=int(inside.sum()),
-        complete=int(complete.sum()),
-        missing=(~there & inside).sum(axis=(1, 2)),
-    )
+def _inside(polygons: Polygons, grid: Grid, tile: Window) -> np.ndarray:
+    if polygons is None:
+        return np.ones((tile.height, tile.width), dtype=bool)
+    return rasterize_mask(polygons, grid, tile)
 
 
 def _cells_of(grid: Grid, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -274,20 +239,3 @@ def _within(cells: np.ndarray, tile: Window) -> np.ndarray:
 
 def _nearest(table: CovariateTable, names: Sequence[str], day: date) -> str:
     return ", ".join(f"{n} (nearest date {table.nearest_date(n, day)})" for n in names)
-
-
-def _tell(keeper: _Keeper, names: Sequence[str], drawn: int, progress: Progress) -> None:
-    progress.info(f"Covariates: {', '.join(names)}.")
-    if keeper.complete < keeper.inside:
-        listed = [f"{n} ({m})" for n, m in zip(names, keeper.missing) if m]
-        progress.info(
-            f"{keeper.inside - keeper.complete} of {keeper.inside} cells are no candidates, since "
-            f"they have no value of {', '.join(listed[:_NAMES_SHOWN])}."
-        )
-    if drawn < keeper.complete:
-        progress.info(
-            f"{drawn} of {keeper.complete} cells, drawn by SEED, stand for the field and may be "
-            "chosen."
-        )
-    else:
-        progress.info(f"{drawn} cells make up the field and may be chosen.")

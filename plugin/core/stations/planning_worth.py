@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from ..progress import Progress
+from .designs_sites import Sites
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +38,8 @@ class Worth:
 
 
 def rank_probes(
-    points: np.ndarray,
+    sites: Sites,
     chosen: np.ndarray,
-    kept: np.ndarray,
     metres: np.ndarray,
     standing: np.ndarray,
     progress: Progress,
@@ -48,20 +48,20 @@ def rank_probes(
 
     Parameters
     ----------
-    points : (n, p) float64
-        The field's cells, then the probes that stand, in covariate space.
-    chosen, kept : (k,), (f,) int64
-        Rows of the planned and of the standing probes.
-    metres : (n - f, d) float64
-        Cells in metres.
+    sites : Sites
+        The field's cells are the population, the probes that stand are kept.
+    chosen : (k,) int64
+        Rows of the planned probes.
+    metres : (n, d) float64
+        Cells in metres; those of the probes that stand may be left out at the end.
     standing : (m, d) float64
         All standing probes in metres.
     """
-    field = points[: len(metres)]
-    apart = cdist(field, points[chosen])
+    field, kept = sites.points[sites.population], sites.points[sites.kept]
+    apart = cdist(field, sites.points[chosen])
     gap = np.full(len(field), np.inf)
     if len(kept):
-        gap = cdist(field, points[kept]).min(axis=1)
+        gap = cdist(field, kept).min(axis=1)
     settled = gap
     means = [float(gap.mean())]
     order: list[int] = []
