@@ -7,6 +7,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
+from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress, RecordingProgress
 from ..base import SoilMoistureAlgorithm
 from ..parameters import (
@@ -15,11 +16,14 @@ from ..parameters import (
     MODEL_FILTER,
     ModelTableParameters,
     SeedParameter,
+    choice,
     decimal,
     file_output,
     switch,
 )
 from ..translation import tr
+
+METHODS = ("forest", "bias")
 
 
 class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
@@ -35,6 +39,7 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
         self.declare_model()
         self.declare_table(tr("Local training table"), from_model=True)
         self.declare_groups()
+        self.add(choice("METHOD", tr("Method"), METHODS, "forest"), advanced=True)
         self.add(
             decimal("WEIGHT", tr("Weight of a local row (0 = automatic)"), 0.0, 0.0),
             advanced=True,
@@ -52,16 +57,12 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from dataclasses import replace
-
-        from ...plugin.core.evaluation.metrics import write_metrics
-        from ...plugin.core.evaluation.result_metrics import spiking_metrics
-        from ...plugin.core.evaluation.spiking_report import spiking_report
-        from ...plugin.core.models.modelfile import save_model
-        from ...plugin.core.models.spiking import SpikeSettings, spike_model
+        from ...plugin.core.models.spiking import SpikeSettings
 
         heard = RecordingProgress(progress)
         model = self.read_model(parameters, context)
+        method = self.parameterAsEnumString(parameters, "METHOD", context)
+        _check_method(model, method)
         source = self.table(parameters, "INPUT", context, heard.part(0.0, 0.1))
         spikes, validation = self._read_rows(parameters, context, model, source, heard)
         settings = SpikeSettings(
@@ -76,14 +77,26 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
                 "table": source.name,
             },
         )
-        result = spike_model(
-            model, spikes, settings, validation=validation, progress=heard.part(0.1, 1.0)
-        )
-        metrics = spiking_metrics(result)
-        result = replace(result, model=replace(result.model, metrics=tuple(metrics)))
+        work = _correct if method == "bias" else _spike
+        spiked, metrics, report = work(model, spikes, validation, settings, heard)
+        return self._save(parameters, context, spiked, metrics, report)
+
+    def _save(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        model: Any,
+        metrics: list[dict[str, Any]],
+        report: Any,
+    ) -> dict[str, Any]:
+        from dataclasses import replace
+
+        from ...plugin.core.evaluation.metrics import write_metrics
+        from ...plugin.core.models.modelfile import save_model
+
+        model = replace(model, metrics=tuple(metrics))
         embed = self.parameterAsBoolean(parameters, "EMBED_TRAINING", context)
-        report = partial(spiking_report, result, warnings=heard.warnings)
-        model_file = partial(save_model, result.model, embed_training=embed)
+        model_file = partial(save_model, model, embed_training=embed)
         return {
             **self.save(parameters, "REPORT", context, report),
             **self.save(parameters, "METRICS", context, partial(write_metrics, metrics)),
@@ -108,3 +121,62 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
         if VALIDATE not in set(row_roles(source.table)):
             return spikes, None
         return spikes, self.rows_for(model, source, fields, (VALIDATE,), progress)
+
+
+def _check_method(model: Any, method: str) -> None:
+    if method == "forest" and model.training is None:
+        raise InputError(
+            "The model holds no training rows, so it cannot be refitted with local ones.",
+            "Train it again with EMBED_TRAINING, or set METHOD to bias: that corrects the bias of "
+            "the model and needs none.",
+        )
+
+
+def _spike(
+    base: Any, spikes: Any, validation: Any, settings: Any, heard: RecordingProgress
+) -> tuple[Any, list[dict[str, Any]], Any]:
+    """Return the spiked model, its scores, and what writes its report."""
+    from ...plugin.core.evaluation.result_metrics import spiking_metrics
+    from ...plugin.core.evaluation.spiking_report import spiking_report
+    from ...plugin.core.models.alternatives import compare_alternatives
+    from ...plugin.core.models.spiking import spike_model
+
+    result = spike_model(
+        base, spikes, settings, validation=validation, progress=heard.part(0.1, 0.95)
+    )
+    alternatives: tuple[Any, ...] = ()
+    if result.loso_before is not None:
+        alternatives = compare_alternatives(
+            result.loso_before,
+            base.calibration,
+            validation=result.validate_before,
+            seed=settings.seed,
+            threads=settings.threads,
+            progress=heard.part(0.95, 1.0),
+        )
+    metrics = spiking_metrics(result)
+
+    def report(path: Any) -> None:
+        from dataclasses import replace
+
+        scored = replace(result, model=replace(result.model, metrics=tuple(metrics)))
+        spiking_report(scored, path, warnings=heard.warnings, alternatives=alternatives)
+
+    return result.model, metrics, report
+
+
+def _correct(
+    base: Any, spikes: Any, validation: Any, settings: Any, heard: RecordingProgress
+) -> tuple[Any, list[dict[str, Any]], Any]:
+    """Return the corrected model, its scores, and what writes its report."""
+    from ...plugin.core.evaluation.alternatives_section_report import (
+        correction_metrics,
+        correction_report,
+    )
+    from ...plugin.core.models.alternatives_model import correct_bias
+
+    result = correct_bias(
+        base, spikes, settings, validation=validation, progress=heard.part(0.1, 1.0)
+    )
+    report = partial(correction_report, result, warnings=heard.warnings)
+    return result.model, correction_metrics(result), report

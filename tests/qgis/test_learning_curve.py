@@ -1,10 +1,12 @@
-"""The learning curve through QGIS."""
+"""The learning curve and the bias correction through QGIS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 FEW = {"COUNTS": "1;4", "DRAWS": 2, "TREES": 5, "WEIGHT": 5}
 
@@ -59,3 +61,40 @@ def test_numbers_of_static_choices_and_wrong_input(
         "Spike the model it was made from, with all local stations in one table.",
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_bias_of_a_model_without_training_rows_is_corrected(
+    run: Callable, chain: Any, tmp_path: Path, scores: Callable
+) -> None:
+    bare = tmp_path / "bare.smm"
+    few = {"TREES": 10, "MIN_LEAF": 3, "EMBED_TRAINING": False}
+    run("trainmodel", {"INPUT": chain.split, **few, "OUTPUT": bare})
+    result = run(
+        "spikemodel",
+        {
+            "MODEL": bare,
+            "INPUT": chain.spiking,
+            "METHOD": "bias",
+            "OUTPUT": tmp_path / "field.smm",
+            "REPORT": tmp_path / "field.html",
+            "METRICS": tmp_path / "field.csv",
+        },
+    )
+    assert set(result) == {"OUTPUT", "REPORT", "METRICS"}
+    found = {(r["scope"], r["source"]): r for r in scores(tmp_path / "field.csv")}
+    before, after = found["overall", "before"], found["overall", "after"]
+    assert (after["n"], after["stations"]) == ("48", "8")
+    assert abs(float(after["me"])) < 0.5 * abs(float(before["me"]))
+    assert "Bias correction report" in (tmp_path / "field.html").read_text(encoding="utf-8")
+    given = {"MODEL": tmp_path / "field.smm", "INPUT": chain.spiking}
+    run("validate", {**given, "METRICS": tmp_path / "again.csv"})
+    again = {(r["scope"], r["group"]): r for r in scores(tmp_path / "again.csv")}
+    assert float(again["overall", ""]["rmse"]) == pytest.approx(float(after["rmse"]), rel=1e-6)
+    run("modelcard", {"MODEL": tmp_path / "field.smm", "OUTPUT": tmp_path / "card.html"})
+    assert "bias correction" in (tmp_path / "card.html").read_text(encoding="utf-8")
+
+
+def test_spiking_report_shows_the_alternatives(chain: Any) -> None:
+    page = (chain.folder / "Feld.html").read_text(encoding="utf-8")
+    assert page.count(">bias correction<") == 2
+    assert page.count(">residual forest<") == 2

@@ -152,7 +152,8 @@ def test_spiking_refuses_a_model_without_rows(
         "spikemodel",
         {"MODEL": bare, "INPUT": chain.spiking, "OUTPUT": tmp_path / "out.smm"},
         "The model holds no training rows, so it cannot be refitted with local ones. "
-        "Train it again with EMBED_TRAINING.",
+        "Train it again with EMBED_TRAINING, or set METHOD to bias: that corrects the bias of "
+        "the model and needs none.",
     )
     refused(
         "selectspiking",

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..models.alternatives import Alternative
 from ..models.heldout import HeldOut
 from ..models.record import SPIKE_DAYS
 from ..models.spiking import MIN_SPIKES, SpikeResult
 from ..stations.rows import TrainingRows
+from .alternatives_section import spiking_alternatives
 from .by_station import held_bias, held_rmse, score_changes
 from .figures import change_figure
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
@@ -62,7 +64,13 @@ LABELS = {"before": "before", "after": "spiked", "local": "local only"}
 _SURE_SPIKES = 9
 
 
-def spiking_report(result: SpikeResult, path: Path, *, warnings: Sequence[str] = ()) -> None:
+def spiking_report(
+    result: SpikeResult,
+    path: Path,
+    *,
+    warnings: Sequence[str] = (),
+    alternatives: Sequence[Alternative] = (),
+) -> None:
     """Write the report of a spiking as one HTML file.
 
     Parameters
@@ -72,6 +80,8 @@ def spiking_report(result: SpikeResult, path: Path, *, warnings: Sequence[str] =
         An earlier file stays until the new one is complete.
     warnings : sequence of str
         What the run warned of.
+    alternatives : sequence of Alternative
+        What else the spike stations could have been used for.
     """
     loso = _scored(result.loso_before, result.loso_after, result.loso_local, loso_scores)
     judged = _scored(
@@ -90,6 +100,7 @@ def spiking_report(result: SpikeResult, path: Path, *, warnings: Sequence[str] =
         _validate_section(result, judged),
         _test_section(result),
         _weight_section(result),
+        spiking_alternatives(result, alternatives),
         _interval_section(result),
         section("Local data", facts(rows_facts(result.spikes)), _dates(result)),
         section("Global data", facts(rows_facts(_global_rows(result)))),

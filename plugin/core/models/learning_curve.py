@@ -13,12 +13,13 @@ from ..stations.roles import SPIKE
 from ..stations.rows import TrainingRows
 from ..stations.spiking_design import METHODS, select_spiking
 from ..stations.table import Table
+from .alternatives_base import model_without
 from .calibration import local_margins
-from .heldout import ForestSettings, HeldOut, predict_rows
+from .heldout import HeldOut, predict_rows
 from .learning_curve_scores import CurveRow, curve_row
 from .record import Model
 from .spike_fits import station_names
-from .spike_input import check_spikes, global_rows
+from .spike_input import check_spikes
 from .spiking import GLOBAL_FOLDS, MIN_SPIKES, SHARES, SpikeResult, SpikeSettings, spike_model
 
 COUNTS = (1, 2, 4, 8)
@@ -122,7 +123,14 @@ def learning_curve(
     progress = progress or Progress()
     check_spikes(base, local, settings.weight, settings.allow_depth_mismatch, progress)
     settings = _checked(settings, station_names(local), strata, progress)
-    base = _prepare(base, local, settings, progress.part(0.0, 0.05))
+    base = model_without(
+        base,
+        local,
+        trees=settings.trees,
+        seed=settings.seed,
+        threads=settings.threads,
+        progress=progress.part(0.0, 0.05),
+    )
     means = _station_table(local, strata)
     fits = fits_at_most(settings)
     progress.info(
@@ -223,26 +231,6 @@ def _checked(
             "out."
         )
     return replace(settings, counts=tried, designs=tuple(dict.fromkeys(settings.designs)))
-
-
-def _prepare(
-    base: Model, local: TrainingRows, settings: CurveSettings, progress: Progress
-) -> Model:
-    """Return the model without local stations, with as many trees as wanted."""
-    globe = global_rows(base, local, None, progress)
-    known = base.hyperparameters
-    trees = settings.trees or int(known["trees"])
-    if base.training is not None and len(globe) == len(base.training) and trees == known["trees"]:
-        return base
-    forest = ForestSettings(
-        method=base.method,
-        trees=trees,
-        min_leaf=int(known["min_leaf"]),
-        max_features=float(known["max_features"]),
-        seed=int(known.get("seed", settings.seed)),
-        threads=settings.threads,
-    ).grow(globe, progress)
-    return replace(base, forest=forest, training=globe, hyperparameters={**known, "trees": trees})
 
 
 def _station_table(local: TrainingRows, strata: Mapping[str, str] | None) -> Table:
