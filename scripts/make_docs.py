@@ -33,6 +33,7 @@ TYPES = {
     "extent": "extent",
     "datetime": "date",
     "outputNumber": "number",
+    "outputString": "text",
     "outputMultilayer": "list of rasters",
 }
 
