@@ -25,7 +25,8 @@ from .figures import (
 )
 
 _FONT = 9
-_BEYOND = "#F2F2F2"
+_SIDE = 3.35  # inches: three beside each other on a page
+_BEYOND = "#E4E4E4"
 _MOISTURE = LinearSegmentedColormap.from_list(
     "moisture", ["#8c510a", "#d8b365", "#f6e8c3", "#c7eae5", "#5ab4ac", "#2166ac"]
 )
@@ -38,8 +39,7 @@ def map_figure(comparison: Comparison, names: tuple[str, str]) -> Figure:
     grid = comparison.preview_grid
     aspect, metres = _scale(grid)
     ratio = aspect * grid.height / grid.width
-    width = 3.35
-    figure = Figure(figsize=(3 * width, min(6.5, max(1.9, width * ratio)) + 0.85))
+    figure = Figure(figsize=(3 * _SIDE, min(6.5, max(1.9, _SIDE * ratio)) + 0.85))
     figure.set_layout_engine("constrained")
     both = figure.subplots(1, 3)
     low, high = _shared_ends(first, second)
@@ -68,9 +68,24 @@ def map_figure(comparison: Comparison, names: tuple[str, str]) -> Figure:
     return figure
 
 
-def distribution_figure(counts: PairCounts, names: tuple[str, str]) -> Figure:
-    """Share of the cells in equal steps of moisture, for both maps."""
-    figure, axes = _new_figure(5.0, 3.4)
+def distribution_figure(
+    counts: PairCounts, moments: PairMoments, widest: float, names: tuple[str, str]
+) -> Figure:
+    """Histograms of both maps and of their difference, and one map against the other."""
+    figure = Figure(figsize=(3 * _SIDE, 3.4))
+    figure.set_layout_engine("constrained")
+    figure.get_layout_engine().set(wspace=0.06)
+    panels = figure.subplots(1, 3)
+    for axes in panels:
+        _plain(axes)
+    _moistures(panels[0], counts, names)
+    _differences(panels[1], counts, moments, widest)
+    _density(figure, panels[2], counts, names)
+    return figure
+
+
+def _moistures(axes: Any, counts: PairCounts, names: tuple[str, str]) -> None:
+    """Draw the share of the cells in equal steps of moisture, for both maps."""
     for bins, name, colour in zip(counts.shown[:2], names, (ORANGE, BLUE)):
         share = 100 * bins.counts / max(1, bins.counts.sum())
         axes.stairs(share, _wide(bins.edges), fill=True, color=colour, alpha=0.25)
@@ -78,15 +93,11 @@ def distribution_figure(counts: PairCounts, names: tuple[str, str]) -> Figure:
     axes.set_xlabel("soil moisture (m³ m⁻³)")
     axes.set_ylabel("cells (%)")
     axes.set_ylim(bottom=0)
-    axes.legend(
-        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=_FONT - 1, ncol=1
-    )
-    return figure
+    _legend(axes, 1)
 
 
-def difference_figure(counts: PairCounts, moments: PairMoments, widest: float) -> Figure:
-    """Share of the cells in equal steps of the difference, with its mean and the thresholds."""
-    figure, axes = _new_figure(5.0, 3.4)
+def _differences(axes: Any, counts: PairCounts, moments: PairMoments, widest: float) -> None:
+    """Draw the share of the cells in equal steps of the difference, its mean and thresholds."""
     bins = counts.shown[2]
     edges = _wide(bins.edges)
     share = 100 * bins.counts / max(1, bins.counts.sum())
@@ -94,45 +105,38 @@ def difference_figure(counts: PairCounts, moments: PairMoments, widest: float) -
     colours = _DIFFERENCE(np.clip(middle / (2 * widest) + 0.5, 0, 1))
     axes.bar(middle, share, np.diff(edges), color=colours, edgecolor=GREY, linewidth=0.25)
     axes.axvline(0, color=DARK, linewidth=0.9)
-    axes.axvline(
-        moments.me, color=ORANGE, linewidth=1.6, label=f"mean {moments.me:+.3f}".replace("-", "−")
-    )
-    for side in (-moments.threshold, moments.threshold):
-        axes.axvline(side, color=DARK, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.plot([], [], color=DARK, linestyle=(0, (4, 3)), label=f"± {moments.threshold:g}")
+    mean = f"mean {moments.me:+.3f}".replace("-", "−")
+    axes.axvline(moments.me, color=ORANGE, linewidth=1.6, label=mean)
+    dashes = {"color": DARK, "linewidth": 0.9, "linestyle": (0, (4, 3))}
+    axes.axvline(-moments.threshold, **dashes)
+    axes.axvline(moments.threshold, label=f"± {moments.threshold:g}", **dashes)
     filled = np.flatnonzero(bins.counts)
-    reach = max(abs(edges[filled[0]]), abs(edges[filled[-1] + 1]), 1.1 * moments.threshold)
-    axes.set_xlim(-reach, reach)
+    left = min(edges[filled[0]], -1.15 * moments.threshold)
+    right = max(edges[filled[-1] + 1], 1.15 * moments.threshold)
+    axes.set_xlim(left, right)
     axes.set_xlabel("input − reference (m³ m⁻³)")
     axes.set_ylabel("cells (%)")
-    axes.legend(
-        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=_FONT - 1, ncol=2
-    )
-    return figure
+    _legend(axes, 2)
 
 
-def density_figure(counts: PairCounts, names: tuple[str, str]) -> Figure:
-    """Input against reference: how many cells lie in each hexagon, with the 1:1 line."""
-    figure, axes = _new_figure(4.4, 4.0)
+def _density(figure: Figure, axes: Any, counts: PairCounts, names: tuple[str, str]) -> None:
+    """Draw how many cells lie in each hexagon of input and reference, with the 1:1 line."""
     low, high = counts.ends
-    size = counts.density.shape[0]
-    step = (high - low) / size or 1.0
+    step = (high - low) / counts.density.shape[0]
     rows, cols = np.nonzero(counts.density)
-    number = counts.density[rows, cols]
-    x, y = low + (cols + 0.5) * step, low + (rows + 0.5) * step
     ends = moisture_limits(np.array([low, high]))
     drawn = axes.hexbin(
-        x,
-        y,
-        C=number,
+        low + (cols + 0.5) * step,
+        low + (rows + 0.5) * step,
+        C=counts.density[rows, cols],
         reduce_C_function=np.sum,
-        gridsize=48,
+        gridsize=40,
         extent=(*ends, *ends),
         norm=LogNorm(1, 10),
         cmap="viridis",
         linewidths=0.1,
     )
-    drawn.set_clim(1, max(10, float(drawn.get_array().max())))
+    drawn.set_clim(1, max(10.0, float(np.max(np.asarray(drawn.get_array()), initial=1.0))))
     axes.plot(ends, ends, color=DARK, linewidth=0.9)
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
@@ -140,13 +144,9 @@ def density_figure(counts: PairCounts, names: tuple[str, str]) -> Figure:
     axes.set_xlabel(f"{plain_text(names[0])} (m³ m⁻³)")
     axes.set_ylabel(f"{plain_text(names[1])} (m³ m⁻³)")
     _bar(figure, drawn, [axes], "cells", "neither")
-    return figure
 
 
-def _new_figure(width: float, height: float) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("constrained")
-    axes = figure.add_subplot(1, 1, 1)
+def _plain(axes: Any) -> None:
     axes.tick_params(labelsize=_FONT - 1, length=3, color=GREY)
     axes.xaxis.label.set_size(_FONT)
     axes.yaxis.label.set_size(_FONT)
@@ -156,14 +156,23 @@ def _new_figure(width: float, height: float) -> tuple[Figure, Any]:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GREY)
-    return figure, axes
+
+
+def _legend(axes: Any, columns: int) -> None:
+    axes.legend(
+        frameon=False,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        fontsize=_FONT - 1,
+        ncol=columns,
+    )
 
 
 def _bar(figure: Figure, drawn: Any, axes: Sequence[Any], label: str, extend: str) -> None:
     horizontal = extend != "neither"
     place = {"location": "bottom", "shrink": 0.75, "aspect": 34 if len(axes) > 1 else 18}
     if not horizontal:
-        place = {"location": "right", "shrink": 0.8, "aspect": 24}
+        place = {"location": "right", "shrink": 0.75, "aspect": 24}
     bar = figure.colorbar(drawn, ax=list(axes), pad=0.02, extend=extend, **place)
     bar.set_label(label, size=_FONT - 1)
     bar.ax.tick_params(labelsize=_FONT - 2, length=2)

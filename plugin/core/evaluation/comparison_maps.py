@@ -12,7 +12,13 @@ from typing import Any
 from ..errors import InputError
 from ..progress import Progress
 from ..rasters.grids import Grid
-from ..rasters.names import covariate_name, date_in_description, date_in_name, date_in_tag
+from ..rasters.names import (
+    covariate_name,
+    date_in_description,
+    date_in_name,
+    date_in_tag,
+    is_nameless,
+)
 from ..rasters.paths import check_local_path
 from ..rasters.reading import (
     BandInfo,
@@ -105,7 +111,7 @@ def map_band(
         )
         info = _band_info(dataset, local, band, shown)
         several = dataset.count > 1
-        bounds = _bounds(dataset.descriptions) if info.name.startswith("moisture") else None
+        bounds = _bounds(dataset.descriptions)
         grid = grid_of(dataset)
     percent = units == "percent" or (units == "auto" and info.units.strip().lower() in _PERCENT)
     name = f"{local.stem} ({info.name})" if several else local.stem
@@ -152,18 +158,18 @@ def check_units(maps: Sequence[MapBand], moments: PairMoments, progress: Progres
 
 
 def round_up(value: float) -> float:
-    """Return the smallest of 1, 2, 5 · 10ⁿ that is not below a value, at least 0.001.
+    """Return the next round number that is not below a value, at least 0.001.
 
     Examples
     --------
     >>> round_up(0.13), round_up(0.05), round_up(0.0)
-    (0.2, 0.05, 0.001)
+    (0.15, 0.05, 0.001)
     """
     if value <= 0.001:
         return 0.001
     power = math.floor(math.log10(value))
-    steps = [float(f"{step}e{power + up}") for up in (0, 1) for step in (1, 2, 5)]
-    return min(step for step in steps if step >= value * (1 - 1e-9))
+    steps = [float(f"{step}e{power}") for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)]
+    return min(step for step in steps if step >= value * (1 - 1e-4))
 
 
 def _bounds(descriptions: Sequence[str | None]) -> tuple[int, int] | None:
@@ -177,7 +183,9 @@ def _band_info(dataset: Any, path: Path, index: int, day: date | None) -> BandIn
     scale, offset = scale_and_offset(dataset, index)
     return BandInfo(
         index=index,
-        name=covariate_name(description, path.stem),
+        name=f"band {index}"
+        if is_nameless(description)
+        else covariate_name(description, path.stem),
         date=day,
         end=day,
         units=dataset.units[index - 1] or "",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .comparison import Comparison
-from .comparison_figures import density_figure, difference_figure, distribution_figure, map_figure
+from .comparison_figures import distribution_figure, map_figure
 from .comparison_maps import MapBand
 from .comparison_scores import SIDES, comparison_row
 from .comparison_statistics import QUANTILES
@@ -18,7 +18,6 @@ from .report import (
     Html,
     count,
     facts,
-    gallery,
     join,
     number,
     page,
@@ -62,7 +61,7 @@ def comparison_report(comparison: Comparison, path: Path, *, warnings: Sequence[
             _tiles(row),
             _maps(comparison, names),
             _distributions(comparison, names),
-            _scores(row, names),
+            _scores(row),
             _data(comparison),
         ),
         path,
@@ -107,30 +106,19 @@ def _maps(comparison: Comparison, names: tuple[str, str]) -> Html:
 
 
 def _distributions(comparison: Comparison, names: tuple[str, str]) -> Html:
-    counts, moments = comparison.counts, comparison.moments
+    figure = distribution_figure(comparison.counts, comparison.moments, comparison.widest, names)
     return section(
         "How they differ",
-        gallery(
-            picture(
-                distribution_figure(counts, names),
-                "Share of the cells in equal steps of moisture.",
-                "Histograms of both maps",
-            ),
-            picture(
-                difference_figure(counts, moments, comparison.widest),
-                "Share of the cells in equal steps of the difference.",
-                "Histogram of the difference",
-            ),
-            picture(
-                density_figure(counts, names),
-                "Cell against cell, with the 1:1 line.",
-                "Density of input against reference",
-            ),
+        picture(
+            figure,
+            "Share of the cells in equal steps of moisture and of the difference; cell against "
+            "cell with the 1:1 line.",
+            "Histograms of both maps and of their difference; density of input against reference",
         ),
     )
 
 
-def _scores(row: Row, names: tuple[str, str]) -> Html:
+def _scores(row: Row) -> Html:
     threshold = f"{row['threshold']:g}"
     kept = [
         ("Cells", count(row["n"])),
@@ -149,9 +137,9 @@ def _scores(row: Row, names: tuple[str, str]) -> Html:
         kept.append(("Mean width of these intervals", number(row["width90"], 4)))
     return section(
         "Numbers",
-        table(("", f"value ({UNIT} where it has a unit)"), kept),
+        table(("", "value"), kept, caption=f"Agreement ({UNIT} where there is a unit)"),
         table(
-            ("", names[0], names[1], "difference"),
+            ("", "input", "reference", "difference"),
             [_line(row, label, key) for label, key in _lines()],
             caption=f"Distributions over the cells ({UNIT})",
         ),
@@ -182,7 +170,7 @@ def _line(row: Row, label: str, key: str) -> list[str]:
 def _data(comparison: Comparison) -> Html:
     pairs: list[tuple[str, Any]] = []
     for role, one, how in zip(("Input", "Reference"), comparison.maps, comparison.resampling):
-        parts = [one.path.name, f"band {one.band} ({one.info.name})"]
+        parts = [one.path.name, _band(one)]
         if one.day:
             parts.append(one.day.isoformat())
         parts += [f"cells of {cell_text(one.grid)}", system_name(one.grid.crs), _RESAMPLED[how]]
@@ -201,3 +189,8 @@ def _data(comparison: Comparison) -> Html:
             ("Left out", f"{count(comparison.uncovered)} cells that the finer map hardly covers")
         )
     return join(section("Data", facts(pairs)))
+
+
+def _band(one: MapBand) -> str:
+    plain = f"band {one.band}"
+    return plain if one.info.name == plain else f"{plain}: {one.info.name}"
