@@ -18,6 +18,7 @@ TYPES = {
     "raster": "raster",
     "rasterDestination": "raster (.tif)",
     "multilayer": "rasters",
+    "layer": "raster or vector layer",
     "band": "band",
     "source": "vector layer",
     "sink": "vector layer (.gpkg, .fgb, .geojson, .csv)",
