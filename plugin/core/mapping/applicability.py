@@ -27,7 +27,7 @@ from .prediction import check_overlap
 from .summaries import report_tallies
 
 BANDS = ("dissimilarity", "inside", "local_point_density")
-_NAMED = 12
+_SMALL = 0.01
 # Green inside, pale at the threshold, orange to dark red outside; told apart by the colour-blind.
 _AROUND_THRESHOLD = ("#01665e", "#80cdc1", "#f7f4e4", "#dfa04e", "#8c2d04")
 
@@ -263,14 +263,14 @@ def _open_files(
     if error_output is not None:
         if applicability.profile is None:
             raise InputError("The errors of held-out stations are needed for the error to expect.")
-        largest = float(applicability.profile.rmse[-1])
+        rmse = applicability.profile.rmse
         writers.append(
             RasterWriter(
                 error_output,
                 grid,
                 ["expected_error"],
                 day=day,
-                style=continuous_style(0.0, largest),
+                style=continuous_style(float(rmse[0]), float(rmse[-1])),
                 units=["m3 m-3"],
             )
         )
@@ -303,11 +303,13 @@ def _tell_space(space: CovariateSpace, weight: np.ndarray, progress: Progress) -
         )
     shares = space.weight / space.weight.sum()
     order = sorted(range(len(shares)), key=lambda i: (-shares[i], space.names[i]))
-    listed = ", ".join(f"{space.names[i]} {shares[i]:.0%}" for i in order[:_NAMED] if shares[i])
+    listed = ", ".join(f"{space.names[i]} {shares[i]:.0%}" for i in order if shares[i] >= _SMALL)
+    less = sum(1 for share in shares if 0 < share < _SMALL)
     none = [space.names[i] for i in order if not shares[i]]
     progress.info(
-        f"Weights of the covariates, by permutation in held-out station folds: {listed}."
-        + (f" Without weight: {', '.join(none)}." if none else "")
+        f"Weights of the covariates, by permutation in held-out station folds: {listed}"
+        + (f"; {less} more below {_SMALL:.0%}" if less else "")
+        + (f"; without weight: {', '.join(none)}." if none else ".")
     )
 
 
