@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance as sklearn_importance
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
+from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.evaluation.importance import (
     Importance,
     by_importance,
     impurity_importance,
+    out_of_bag_importance,
     permutation_importance,
 )
-from soil_moisture_mapper.plugin.core.models.forest import Forest, grow_forest
+from soil_moisture_mapper.plugin.core.models.distribution import predict_forest
+from soil_moisture_mapper.plugin.core.models.forest import Forest, draw_counts, grow_forest
 
 NAMES = ("clay", "smap", "noise")
 
@@ -110,3 +116,71 @@ def test_without_folds_there_is_no_importance():
 def test_the_most_important_comes_first():
     items = [Importance("b", 0.1), Importance("a", 0.1), Importance("c", 0.5)]
     assert [item.covariate for item in by_importance(items)] == ["c", "a", "b"]
+
+
+def test_permutation_is_scikit_learns_on_a_held_out_fold():
+    X, y = law(400)
+    known, unseen = slice(0, 300), slice(300, None)
+    forest = grow_forest(X[known], y[known], trees=15, min_leaf=5, max_features=1.0)
+
+    class Grown(LinearRegression):
+        def predict(self, values):
+            return predict_forest(forest, values).mean
+
+    theirs = sklearn_importance(
+        Grown().fit(X[known], y[known]),
+        X[unseen],
+        y[unseen],
+        scoring="neg_mean_squared_error",
+        n_repeats=60,
+        random_state=1,
+    )
+    fold = (lambda values: predict_forest(forest, values).mean, X[unseen], y[unseen])
+    ours = permutation_importance([fold], NAMES, repeats=60)
+    # both are means of 60 draws of the same quantity: they differ by their standard errors
+    error = np.sqrt(2 * theirs.importances_std**2 / 60)
+    found = np.array([item.value for item in ours])
+    assert (np.abs(found - theirs.importances_mean) < 4 * error + 1e-12).all()
+    assert found[1] > 20 * error[1]
+    assert [i.sd for i in ours] == pytest.approx(theirs.importances_std, rel=0.4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_out_of_bag_is_that_of_trees_fitted_one_by_one(weighted):
+    X, y = law(120)
+    weight = np.linspace(1, 3, len(y)) if weighted else None
+    forest = grow_forest(X, y, weight, trees=8, min_leaf=4, max_features=0.7, seed=4)
+    before = X.copy()
+    ours = out_of_bag_importance(forest, X, NAMES, seed=9)
+    assert np.array_equal(X, before)
+
+    state = np.random.RandomState(4)
+    rises = []
+    for tree in range(8):
+        seed = int(state.randint(np.iinfo(np.int32).max))
+        counts = draw_counts(len(y), weight, seed)
+        fitted = DecisionTreeRegressor(min_samples_leaf=4, max_features=0.7, random_state=seed)
+        fitted.fit(X, y, sample_weight=counts)
+        unseen, truth = X[counts == 0], y[counts == 0]
+        order = np.random.default_rng([9, tree]).permutation(len(truth))
+        base = np.mean((fitted.predict(unseen) - truth) ** 2)
+        row = []
+        for column in range(3):
+            shuffled = unseen.copy()
+            shuffled[:, column] = unseen[order, column]
+            row.append(np.mean((fitted.predict(shuffled) - truth) ** 2) - base)
+        rises.append(row)
+    assert [item.value for item in ours] == pytest.approx(np.mean(rises, axis=0))
+    assert [item.sd for item in ours] == pytest.approx(np.std(rises, axis=0, ddof=1))
+    assert ours[1].standardised == pytest.approx(ours[1].value / ours[1].sd)
+    assert Importance("never used", 0.0, 0.0).standardised == 0.0
+
+
+def test_out_of_bag_needs_the_rows_that_trees_drew():
+    X, y = law(30)
+    forest = grow_forest(X, y, trees=2, keep_rows=False)
+    with pytest.raises(InputError, match="does not hold the rows its trees drew"):
+        out_of_bag_importance(forest, X, NAMES)
+    few = grow_forest(X[:1], y[:1], trees=2, min_leaf=1)
+    with pytest.raises(InputError, match="No tree has left two rows out of its draw"):
+        out_of_bag_importance(few, X[:1], NAMES)

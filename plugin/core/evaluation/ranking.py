@@ -370,7 +370,7 @@ def _importance(work: _Work, method: str, progress: Progress) -> list[Importance
     names, seed = work.rows.covariates, work.settings.forest.seed
     if method == "permutation":
         found = permutation_importance(
-            _held_out(work),
+            _held_out(work, progress),
             names,
             repeats=work.settings.repeats,
             max_rows=MAX_ROWS,
@@ -388,8 +388,9 @@ def _importance(work: _Work, method: str, progress: Progress) -> list[Importance
     return sorted(found, key=lambda item: (-item.standardised, item.covariate))
 
 
-def _held_out(work: _Work) -> Iterable[HeldOutFold]:
-    for fold in work.folds:
+def _held_out(work: _Work, progress: Progress) -> Iterable[HeldOutFold]:
+    for number, fold in enumerate(work.folds):
+        progress.step(number / len(work.folds))
         yield _mean_of(fold), work.rows.X[fold.rows], work.rows.y[fold.rows]
 
 

@@ -142,6 +142,8 @@ def _line_section(result: Ranking, lines: Sequence[Line]) -> Html:
         shown = result.settings.ranking if method == "successive" else method
         parts.append(gallery(_bars(shown, lines)))
     parts.append(_lines_table(result, method, lines))
+    if method == "group-drop":
+        parts.append(facts([(line.group, ", ".join(line.names)) for line in lines]))
     return section(_TITLES[method], *parts)
 
 
@@ -162,13 +164,13 @@ def _bars(method: str, lines: Sequence[Line]) -> Html:
 
 def _lines_table(result: Ranking, method: str, lines: Sequence[Line]) -> Html:
     by_group = method == "group-drop"
-    grouped = by_group or any(line.group for line in lines)
+    grouped = not by_group and any(line.group for line in lines)
     valued = lines[0].importance is not None
     spread = any(line.sd is not None for line in lines)
     scored = any(line.scored for line in lines)
     order = result.settings.ranking if method == "successive" else method
     header = ["rank", "group" if by_group else "covariate"]
-    header += ["covariates" if by_group else "group"] if grouped else []
+    header += ["group"] if grouped else []
     texts = len(header)
     header += ["decrease" if order == "impurity" else "rise of MSE"] if valued else []
     header += ["SD"] if spread else []
@@ -194,7 +196,7 @@ def _lines_table(result: Ranking, method: str, lines: Sequence[Line]) -> Html:
 
 def _name_cells(line: Line, by_group: bool, grouped: bool, static: Sequence[str]) -> list[str]:
     if by_group:
-        return [line.group, ", ".join(line.names)]
+        return [line.group]
     name = f"{line.names[0]} *" if line.names[0] in static else line.names[0]
     return [name, line.group or MISSING] if grouped else [name]
 
@@ -280,9 +282,11 @@ def _forward_rule(result: Ranking) -> Html:
     lines = []
     for step in result.steps[1:]:
         verdict = "taken" if step.taken else "not taken"
+        gain = step.gain or 0.0
         lines.append(
-            f"{step.covariate}: mean fold RMSE {number(step.scored.mean_fold_rmse, 4)}, lower by "
-            f"{number(step.gain, 4)} ± {number(step.error, 4)} ({verdict})"
+            f"{step.covariate}: mean fold RMSE {number(step.scored.mean_fold_rmse, 4)}, "
+            f"{'lower' if gain >= 0 else 'higher'} by {number(abs(gain), 4)} ± "
+            f"{number(step.error, 4)} ({verdict})"
         )
     return join(
         paragraph(

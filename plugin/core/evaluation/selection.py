@@ -130,8 +130,8 @@ def smallest_enough(
     """
     whole = scorer.score([name for unit in units for name in unit], progress)
     for number in range(max(count, 1), len(units)):
-        progress.check()
-        found = scorer.score([name for unit in units[:number] for name in unit], progress)
+        part = progress.part((number - 1) / len(units), number / len(units))
+        found = scorer.score([name for unit in units[:number] for name in unit], part)
         if found.rmse <= (1 + tolerance) * whole.rmse:
             return found
     return whole
