@@ -83,10 +83,11 @@ class RankCovariates(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         from ...plugin.core.stations.rows import training_rows
 
         source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.1))
-        fields = self.read_fields(parameters, context)
+        target = self.text(parameters, "TARGET", context)
+        station = self.text(parameters, "STATION", context)
         weight = self.text(parameters, "WEIGHT_FIELD", context)
         keys, from_csv = source.keys.primary_key, source.keys.from_csv
-        used = [name for name in (fields.target, fields.station, weight) if name]
+        used = [name for name in (target, station, weight) if name]
         names = filled_covariates(
             source.table,
             self.fields(parameters, "COVARIATES", context),
@@ -96,8 +97,8 @@ class RankCovariates(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         )
         return training_rows(
             source.table,
-            target=fields.target,
-            station=fields.station,
+            target=target,
+            station=station,
             covariates=names,
             weight_field=weight,
             roles=("train",),
