@@ -22,7 +22,7 @@ from ..rasters.writing import RasterWriter
 from ..stations.dissimilarity import TIE, CovariateSpace, covariate_space, threshold
 from .applicability_error import ErrorProfile, error_profile
 from .blocks import StackReader, Tally, Turns, inside_mask, run_blocks
-from .days import check_covariates, plan_day, warn_of_days
+from .days import DayPlan, check_covariates, plan_day, warn_of_days
 from .prediction import check_overlap
 from .summaries import report_tallies
 
@@ -181,7 +181,7 @@ def map_applicability(
     """
     progress = progress or Progress()
     check_covariates(table, model, None)
-    plan = plan_day(table, model, None, day)
+    plan = _plan(table, model, day)
     warn_of_days(model, None, [plan], progress)
     applicability.space.prepare()
     windows = grid.windows(block)
@@ -214,6 +214,16 @@ def map_applicability(
                 "Check that the mask overlaps the map, or choose a finer grid.",
             )
     return _summarize(total, sum(inside for _, inside in found), applicability, progress)
+
+
+def _plan(table: CovariateTable, model: Model, day: date) -> DayPlan:
+    try:
+        return plan_day(table, model, None, day)
+    except InputError as error:  # its cure speaks of a fallback model
+        raise InputError(
+            error.cause,
+            "Choose another date, add rasters, or raise tolerance_days in the covariate table.",
+        ) from error
 
 
 def _measure(
