@@ -9,8 +9,10 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import InputError
+from soil_moisture_mapper.plugin.core.evaluation.folds_report import folds_report
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
 from soil_moisture_mapper.plugin.core.stations.distance_matching import (
+    clustering_p,
     distance_mismatch,
     distances_across,
     distances_between,
@@ -27,6 +29,7 @@ from soil_moisture_mapper.plugin.core.stations.distance_matching_domain import (
     raster_domain,
 )
 from soil_moisture_mapper.plugin.core.stations.splits import split_stations, station_folds
+from soil_moisture_mapper.plugin.core.stations.splits_facts import split_facts
 from soil_moisture_mapper.plugin.core.stations.table import Table
 
 UTM = "EPSG:32632"
@@ -273,3 +276,56 @@ def test_point_and_polygon_domains_draw_by_seed_and_area():
     assert np.mean(domain.x == 0) == pytest.approx(0.75, abs=0.03) and not (domain.x == 1).any()
     with pytest.raises(InputError, match="DOMAIN holds no area"):
         polygon_domain(np.zeros(2), draw, UTM, 10, np.random.default_rng(0))
+
+
+def test_p_is_small_where_stations_lie_closer_than_the_map():
+    near, far = np.linspace(0, 1, 50), np.linspace(5, 6, 100)
+    # D+ = 1: exp(-2 D² nm / (n + m)) is the asymptotic p
+    assert clustering_p(near, far) < 1e-20 < 0.99 < clustering_p(far, near)
+    large = clustering_p(np.linspace(0, 1, 200), np.linspace(0.1, 1.1, 300))
+    d = 0.1
+    assert large == pytest.approx(np.exp(-2 * d**2 * 200 * 300 / 500), rel=0.3)
+
+
+def test_facts_of_roles_measure_from_those_that_validate_to_those_that_train():
+    points = np.array([[0.0, 0], [100, 0], [1000, 0], [1300, 0]])
+    table = table_of(points, days=2).with_columns(
+        {"role": np.repeat(["train", "train", "validate", "validate"], 2)}
+    )
+    facts = split_facts(table, station="station")
+    np.testing.assert_allclose(facts.distances.across, [900, 1200])
+    np.testing.assert_allclose(facts.distances.between, [100, 100, 300, 300])
+    assert facts.distances.w is None and facts.rows == {"train": 4, "validate": 4}
+    spots = np.array([[-50.0, 0], [1400, 0]])
+    facts = split_facts(table, station="station", domain=domain_of(spots))
+    np.testing.assert_allclose(facts.distances.to_map, [50, 100])
+    assert facts.distances.w == pytest.approx((900 - 50 + 1200 - 100) / 2)
+    mixed = table.with_columns({"role": ["train", "validate"] * 4})
+    assert split_facts(mixed, station="station").distances is None
+
+
+@pytest.mark.parametrize("method", ["knndm", "random", "leave-network-out"])
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
+def test_the_report_draws_every_kind_of_split(tmp_path, method, crs):
+    stations, spots = clustered(np.random.default_rng(9), clusters=5, each=6)
+    table = table_of(stations, days=2)
+    table = table.with_columns({"network": np.repeat([f"<N{i // 6}>" for i in range(30)], 2)})
+    if crs != UTM:
+        lon, lat = rasterio.warp.transform(UTM, crs, table.x, table.y)
+        table = Table(table.columns, np.array(lon), np.array(lat), crs)
+    domain = domain_of(spots)
+    split = split_stations(table, method=method, domain=domain)
+    facts = split_facts(split, station="station", domain=domain)
+    path = tmp_path / "r.html"
+    folds_report(facts, path, method=method, name="obs", warnings=["look here"])
+    text = path.read_text(encoding="utf-8")
+    for part in ("30 stations", method, "look here", "Distances", "&lt;N0&gt;"):
+        assert part in text
+    assert "<N0>" not in text and "<script" not in text and text.count("<img") == 2
+
+
+def test_the_report_of_a_table_without_points_has_no_map(tmp_path):
+    split = split_stations(Table({"station": names_of(9)}))
+    folds_report(split_facts(split, station="station"), tmp_path / "r.html", method="random")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "there is no map" in text and "<img" not in text

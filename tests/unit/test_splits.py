@@ -81,6 +81,17 @@ def test_stratum_of_one_station_trains_and_is_named():
     assert any("one station, which trains: Z." in text for text in progress.warnings)
 
 
+def test_strata_that_hold_nothing_back_are_told():
+    progress = RecordingProgress()
+    split = split_stations(make_table({"A": 4}), method="stratified", progress=progress)
+    assert stations_of(split) == stations_of(split_stations(make_table({"A": 4})))
+    assert any("'network' has one value only" in text for text in progress.warnings)
+    clay = [f"{index}.5" for index in range(4) for _ in range(3)]
+    table = make_table({"A": 4}).with_columns({"clay": clay})
+    with pytest.raises(InputError, match="Each value of 'clay' has one station only"):
+        split_stations(table, method="stratified", strata="clay")
+
+
 def test_station_of_several_strata_counts_by_most_rows():
     table = make_table({"A": 4}, days=3)
     crops = ["wheat", "wheat", "peas"] * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -167,7 +168,7 @@ def _legend(field: str, group: str, stations: int) -> str:
     return f"{'fold ' if field == 'fold' else ''}{plain_text(group)} ({stations})"
 
 
-def _outline_networks(axes: object, x: np.ndarray, y: np.ndarray, network: np.ndarray) -> None:
+def _outline_networks(axes: Any, x: np.ndarray, y: np.ndarray, network: np.ndarray) -> None:
     """Draw a line around the stations of each network, with its name."""
     names = sorted(set(network) - {""})
     for name in names:
@@ -179,10 +180,10 @@ def _outline_networks(axes: object, x: np.ndarray, y: np.ndarray, network: np.nd
             except QhullError:  # on one line
                 corners = own[np.lexsort((own[:, 1], own[:, 0]))]
         ring = np.vstack([corners, corners[:1]])
-        axes.plot(ring[:, 0], ring[:, 1], color=_OUTLINE, linewidth=0.8)  # type: ignore[attr-defined]
+        axes.plot(ring[:, 0], ring[:, 1], color=_OUTLINE, linewidth=0.8)
         if len(names) <= _MOST_NETWORKS:
             top = corners[np.argmax(corners[:, 1])]
-            axes.annotate(  # type: ignore[attr-defined]
+            axes.annotate(
                 plain_text(name),
                 (float(top[0]), float(top[1])),
                 xytext=(0, 6),
@@ -194,7 +195,7 @@ def _outline_networks(axes: object, x: np.ndarray, y: np.ndarray, network: np.nd
 
 
 def _steps(
-    axes: object,
+    axes: Any,
     values: np.ndarray,
     limit: float,
     factor: float,
@@ -205,7 +206,7 @@ def _steps(
     ordered = np.sort(values[np.isfinite(values)])
     x = np.concatenate([[0.0], ordered, [max(limit, float(ordered[-1]))]])
     y = np.concatenate([[0.0], np.arange(1, len(ordered) + 1) / len(values), [1.0]])
-    axes.step(  # type: ignore[attr-defined]
+    axes.step(
         x / factor, 100 * y, where="post", color=colour, linestyle=style, linewidth=1.5, label=label
     )
 

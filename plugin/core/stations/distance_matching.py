@@ -19,6 +19,7 @@ SIGNIFICANT = 0.05
 MOST_STATIONS = 10_000
 
 _CANDIDATES = 100
+_EXACT = 10_000  # product of sample sizes
 _EARTH_RADIUS = 6_371_007.2  # metres, of the sphere with the area of WGS 84
 _DEGREES = "EPSG:4326"
 _SILENT = Progress()
@@ -118,7 +119,7 @@ def metric_points(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray:
     if system.is_projected:
         factor = float(system.linear_units_factor[1])
         return np.column_stack([np.asarray(x, float), np.asarray(y, float)]) * factor
-    lon, lat = (np.radians(v) for v in transform_points(crs, _DEGREES, x, y))
+    lon, lat = (np.radians(v) for v in transform_points(crs, _DEGREES, x.tolist(), y.tolist()))
     across = np.cos(lat)
     sphere = np.column_stack([across * np.cos(lon), across * np.sin(lon), np.sin(lat)])
     return np.asarray(_EARTH_RADIUS * sphere)
@@ -158,6 +159,16 @@ def distances_across(points: np.ndarray, fold: np.ndarray) -> np.ndarray:
 def distance_mismatch(first: np.ndarray, second: np.ndarray) -> float:
     """Return W = ∫|G_first − G_second| dr of two samples of distances, metres."""
     return float(wasserstein_distance(first, second))
+
+
+def clustering_p(between: np.ndarray, to_map: np.ndarray) -> float:
+    """Return p of the one-sided test that stations lie no closer to each other than the map.
+
+    Kolmogorov–Smirnov of G_j and G_ij: small where G_j lies above. Exact for small samples, as R
+    does it.
+    """
+    method = "exact" if len(between) * len(to_map) < _EXACT else "asymp"
+    return float(ks_2samp(between, to_map, alternative="greater", method=method).pvalue)
 
 
 def match_folds(
@@ -206,7 +217,7 @@ def match_folds(
             f"Up to {MOST_STATIONS} can be: check the station field.",
         )
     to_stations = distances_to(domain, stations)
-    p = float(ks_2samp(distances_between(stations), to_stations, alternative="greater").pvalue)
+    p = clustering_p(distances_between(stations), to_stations)
     w_random = distance_mismatch(distances_across(stations, random_fold), to_stations)
     best = MatchedFolds(random_fold, 0, p, w_random, w_random)
     if p >= SIGNIFICANT:

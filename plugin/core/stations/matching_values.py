@@ -71,8 +71,7 @@ def group_by_file(
     for path, row, method, members in asked:
         found.setdefault(path, []).append((row, method, members))
     return [
-        FileRequest(path, *(tuple(part) for part in zip(*parts)))  # type: ignore[arg-type]
-        for path, parts in found.items()
+        FileRequest(path, *(tuple(part) for part in zip(*parts))) for path, parts in found.items()
     ]
 
 

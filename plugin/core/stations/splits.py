@@ -201,6 +201,8 @@ def _stratified(table: Table, split: _Split, progress: Progress) -> Table:
     stations = table.text(split.station)
     _need_two(sorted(set(stations)), split.station)
     stratum = station_strata(table, split.station, split.strata, progress)
+    if len(set(stratum.values())) == 1:
+        progress.warn(f"'{split.strata}' has one value only: the split is that of METHOD random.")
     rng = np.random.default_rng(split.seed)
     drawn: set[str] = set()
     alone = []
@@ -212,6 +214,11 @@ def _stratified(table: Table, split: _Split, progress: Progress) -> Table:
         drawn |= set(draw_stations(names, _share(len(names), split.fraction), rng))
     if alone:
         progress.warn(f"Values of '{split.strata}' with one station, which trains: {_some(alone)}.")
+    if not drawn:
+        raise InputError(
+            f"Each value of '{split.strata}' has one station only, so that none would validate.",
+            "Choose a field of classes with several stations each, or METHOD random.",
+        )
     return _with_roles(table, _members(stations, drawn), "STRATA")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import ks_2samp
 
 from .distance_matching import (
     StationPlaces,
+    clustering_p,
     distance_mismatch,
     distances_across,
     distances_between,
@@ -102,18 +102,20 @@ def split_facts(
     found: dict[str, set[str]] = {}
     for name, value in zip(stations, values):
         found.setdefault(name, set()).add(value)
-    group = np.array(
-        [next(iter(own)) if len(own) == 1 else BOTH_SIDES for own in map(found.get, places.names)],
-        dtype=object,
-    )
+    group = np.full(len(places.names), BOTH_SIDES, dtype=object)
+    for place, name in enumerate(places.names):
+        if len(found[name]) == 1:
+            group[place] = min(found[name])
     named = strata or DEFAULT_STRATA
     stratum = station_strata(table, station, named) if table.has(named) else {}
+    network = np.full(len(places.names), "", dtype=object)
+    network[:] = [stratum.get(name, "") for name in places.names]
     return SplitFacts(
         field,
         places,
         group,
         {value: int((values == value).sum()) for value in sorted(set(values))},
-        np.array([stratum.get(name, "") for name in places.names], dtype=object),
+        network,
         named if stratum else "",
         _distances(places, group, field, domain, seed),
         domain,
@@ -142,7 +144,7 @@ def _distances(
         to_map,
         distance_mismatch(across, to_map),
         distance_mismatch(_across(points, chance, field), to_map),
-        float(ks_2samp(between, to_map, alternative="greater").pvalue),
+        clustering_p(between, to_map),
     )
 
 
