@@ -204,7 +204,7 @@ def test_margins_are_the_larger_of_base_and_local():
     calibration = base().calibration
     for one in compare_alternatives(before, calibration):
         local = local_margins(*one.loso.margin_input())
-        assert one.margins == combine(calibration.station, local)
+        assert one.margins == combine(calibration.network, local)
         assert corrected_margins(None, one.loso) == local
     low, high = compare_alternatives(before, calibration)[0].loso.bounds(0.9)
     inside = np.mean((low <= before.rows.y) & (before.rows.y <= high))

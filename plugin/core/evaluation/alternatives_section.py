@@ -32,6 +32,8 @@ def alternatives_section(
     loso: Sequence[tuple[str, HeldOut | None]],
     validate: Sequence[tuple[str, HeldOut | None]],
     judged: str,
+    *,
+    explained: bool = True,
 ) -> Html:
     """Return the scores of alternatives beside those of the models reported; nothing for none.
 
@@ -41,7 +43,9 @@ def alternatives_section(
     loso, validate : sequence of (name, HeldOut or None)
         The models reported, at spike stations left out and at validate stations.
     judged : str
-        Name of the one that the others are compared with, where there is more than one.
+        Name of the one that the others are compared with.
+    explained : bool
+        Whether to say how far the bias correction moves the predictions.
     """
     parts = []
     sides = (
@@ -63,7 +67,7 @@ def alternatives_section(
             "residuals at the spike stations predicts from the covariates, its leaves of about "
             f"{LEAF_STATIONS} stations each."
         ),
-        *[paragraph(shift_text(a.shift)) for a in alternatives if a.shift is not None],
+        *[paragraph(shift_text(a.shift)) for a in alternatives if explained and a.shift],
         *parts,
         paragraph(
             "t: gain in mean squared error over the model of the line marked, paired over "

@@ -85,6 +85,7 @@ def correction_report(
             [("before correction", loso)],
             [("before correction", result.validate_before)],
             "before correction",
+            explained=False,
         ),
         section(
             "How far this holds",

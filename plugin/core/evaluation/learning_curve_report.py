@@ -263,9 +263,10 @@ def _method_section(curve: LearningCurve) -> Html:
     anew = [name for name in settings.designs if name not in NESTED]
     text = "In each draw the same test stations judge every design and number. "
     if nested:
-        text += f"{_listed(nested)}: the stations of a smaller number are among those of a larger. "
+        text += f"With {_listed(nested)} the stations of a smaller number are among those of a "
+        text += "larger. "
     if anew:
-        text += f"{_listed(anew)}: chosen anew for each number, as one would in the field."
+        text += f"With {_listed(anew)} they are chosen anew for each number, as in the field."
     weight = "learned in every fit" if settings.weight == 0 else general(settings.weight)
     return section(
         "How this was measured",

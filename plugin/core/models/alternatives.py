@@ -166,13 +166,13 @@ def shift_forest(forest: Forest, shift: float) -> Forest:
 def corrected_margins(calibration: Calibration | None, loso: HeldOut | None) -> Margins | None:
     """Return the margins of a corrected model.
 
-    From four spike stations on the larger of the base model's margins by station and those of
-    the spike stations left out; below, the base model's for a new field.
+    Its forest has seen no row of the field, so they are the base model's for a new field; from
+    four spike stations on the larger of these and those of the spike stations left out.
     """
+    known = calibration.network or calibration.margins if calibration else None
     if loso is None:
-        return calibration.network or calibration.margins if calibration else None
+        return known
     local = local_margins(*loso.margin_input())
-    known = calibration.station if calibration else None
     return combine(known or local, local)
 
 
