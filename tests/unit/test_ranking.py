@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 from dataclasses import replace
 from functools import lru_cache
 
@@ -153,6 +154,35 @@ def test_successive_sets_follow_the_order_asked_for():
     for result in (by_folds, published):
         for rank, line in enumerate(result.lines, start=1):
             assert line.scored.names == tuple(sorted(order_of(result.lines)[:rank]))
+
+
+def test_out_of_bag_misleads_on_a_real_farm(root, shared_data, monkeypatch):
+    """Cook Agronomy Farm: eight covariates that never change at one of 42 loggers, five of weather.
+
+    That static covariates look better than they are at unseen loggers of this farm is the finding
+    of Meyer et al. (2018, doi:10.1016/j.envsoft.2017.12.001).
+    """
+    monkeypatch.syspath_prepend(str(root / "benchmarks" / "skill"))
+    cookfarm = importlib.import_module("cookfarm")
+    rows, _ = cookfarm.read_rows(shared_data / "cookfarm")
+    rows = rows.take(np.arange(0, len(rows), 2))
+    settings = RankSettings("out-of-bag", ForestSettings(trees=20), repeats=2)
+    result = rank_covariates(rows, settings)
+    assert set(result.static) == set(cookfarm.STATIC)
+    published = {line.names[0]: line.importance for line in result.lines}
+    held_out = {line.names[0]: line.importance for line in result.beside}
+    weather = {"rain_30", "sin_doy"}
+    assert set(order_of(result.beside)[:2]) == weather
+    assert not weather <= set(order_of(result.lines)[:2])
+    # how much of all importance the static ones have
+    shares = [
+        sum(found[name] for name in cookfarm.STATIC) / sum(found.values())
+        for found in (published, held_out)
+    ]
+    assert shares[0] > 0.3
+    assert shares[1] < 0.2
+    assert len(set(result.selected) - weather) < 4
+    assert result.chosen.rmse <= 1.02 * result.whole.rmse
 
 
 # other code

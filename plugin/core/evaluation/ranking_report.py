@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .figures import MOST_BARS
 from .ranking import Line, Ranking
 from .ranking_figures import rank_figure, score_curves
 from .report import (
@@ -159,6 +160,8 @@ def _bars(method: str, lines: Sequence[Line]) -> Html:
         values = [100 * (line.relative or 0.0) for line in lines]
         figure = rank_figure(names, values, None, chosen, "share of the largest (%)")
         caption = "Share of the largest; blue: selected, by the station folds."
+    if len(lines) > MOST_BARS:
+        caption += f" The first {MOST_BARS} of {len(lines)}."
     return picture(figure, caption, f"Bars: {_TITLES[method]}")
 
 
