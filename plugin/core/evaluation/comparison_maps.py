@@ -32,6 +32,7 @@ from .comparison_statistics import PairMoments
 
 UNITS = ("auto", "m3m3", "percent")
 BOUNDS = ("moisture_q05", "moisture_q95")
+_BOUNDED = ("moisture_mean", "moisture_q50")
 _PERCENT = ("%", "percent", "vol%", "vol.%", "vol. %", "m3/m3*100", "percent volume")
 
 
@@ -111,7 +112,7 @@ def map_band(
         )
         info = _band_info(dataset, local, band, shown)
         several = dataset.count > 1
-        bounds = _bounds(dataset.descriptions)
+        bounds = _bounds(dataset.descriptions) if info.name in _BOUNDED else None
         grid = grid_of(dataset)
     percent = units == "percent" or (units == "auto" and info.units.strip().lower() in _PERCENT)
     name = f"{local.stem} ({info.name})" if several else local.stem

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from ..progress import Progress
+from ..rasters.cache import bounded_cache
 from ..rasters.grids import Grid, Window
 from ..rasters.styles import MOISTURE_STYLE
 from ..rasters.workers import compute_in_order
@@ -200,7 +201,7 @@ def interpolate_map(
         done += 1
         progress.step(done / len(windows))
 
-    with writer:
+    with bounded_cache(), writer:
         compute_in_order(work, windows, take, threads, progress)
         if not counts[0]:
             raise InputError(
@@ -271,11 +272,13 @@ def _weights(distance: np.ndarray, power: float) -> np.ndarray:
 
     A station at the place itself takes all the weight, and no power over- or underflows.
     """
-    nearest = distance.min(axis=1, keepdims=True)
+    nearest = distance.min(axis=1)
+    alone = ~np.isfinite(nearest)
     with np.errstate(invalid="ignore", divide="ignore"):
-        weights = (nearest / distance) ** power
-    weights[np.isnan(weights)] = 0.0
-    there = nearest[:, 0] == 0
+        weights = nearest[:, None] / distance
+        weights = weights * weights if power == 2 else weights**power
+    weights[alone] = 0.0
+    there = nearest == 0
     weights[there] = distance[there] == 0
     return np.asarray(weights)
 
@@ -284,11 +287,9 @@ def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return weighted means within the range of the values; NaN where nothing weighs."""
     total = weights.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (weights * values).sum(axis=1) / total
-    counted = weights > 0
-    low = np.where(counted, values, np.inf).min(axis=1)
-    high = np.where(counted, values, -np.inf).max(axis=1)
-    return np.where(total > 0, np.clip(mean, low, np.maximum(low, high)), np.nan)
+        mean = np.einsum("ij,ij->i", weights, values) / total
+    np.clip(mean, values.min(axis=1), values.max(axis=1), out=mean)
+    return np.asarray(np.where(total > 0, mean, np.nan))
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Metric:
 
     def coordinates(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the coordinates (n, 2) or, on the globe, (n, 3), in metres; NaN without place."""
-        flat = [np.asarray(values, dtype=np.float64).ravel() for values in (x, y)]
+        flat: list[Any] = [np.asarray(values, dtype=np.float64).ravel() for values in (x, y)]
         if not self.on_globe:
             return np.column_stack([(v - o) * self.factor for v, o in zip(flat, self.origin)])
         lon, lat = flat
