@@ -12,10 +12,21 @@ from matplotlib.figure import Figure
 from scipy.spatial import ConvexHull, QhullError
 
 from ..dependencies import plugin_version
-from ..rasters.grids import transform_points
+from ..rasters.grids import crs_text, transform_points
 from ..stations.roles import SPIKE, TRAIN, VALIDATE
 from ..stations.splits_facts import BOTH_SIDES, Distances, SplitFacts
-from .figures import BLUE, DARK, GREEN, GREY, ORANGE, VERMILION, _frame_map, new_figure, plain_text
+from .figures import (
+    BLUE,
+    DARK,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    _frame_map,
+    metres_per_unit,
+    new_figure,
+    plain_text,
+)
 from .report import (
     MISSING,
     Html,
@@ -86,17 +97,14 @@ def fold_map(facts: SplitFacts) -> Figure:
 
     Grey dots are the domain, grey lines run around the stations of a network.
     """
-    figure, axes = new_figure(6.6, 5.2)
     places, known = facts.places, facts.places.known
     x, y = places.x[known], places.y[known]
-    reach = [x, y]
-    if facts.domain is not None:
-        domain = facts.domain
-        dx, dy = transform_points(domain.crs, places.crs, domain.x.tolist(), domain.y.tolist())
-        seen = np.isfinite(dx) & np.isfinite(dy)
-        dx, dy = dx[seen], dy[seen]
-        axes.scatter(dx, dy, s=3, color=_DOMAIN, linewidths=0, label="domain")
-        reach = [np.concatenate([x, dx]), np.concatenate([y, dy])]
+    domain_x, domain_y = _domain_places(facts)
+    wkt = crs_text(places.crs)
+    reach = [np.concatenate([x, domain_x]), np.concatenate([y, domain_y])]
+    figure, axes = new_figure(6.6, _height(*reach, wkt))
+    if domain_x.size:
+        axes.scatter(domain_x, domain_y, s=3, color=_DOMAIN, linewidths=0, label="domain")
     _outline_networks(axes, x, y, facts.network[known])
     size = 34 if len(x) <= 80 else 20 if len(x) <= 400 else 9
     for place, group in enumerate(facts.groups):
@@ -112,7 +120,7 @@ def fold_map(facts: SplitFacts) -> Figure:
             linewidths=0.5,
             label=_legend(facts.field, group, int(own.sum())),
         )
-    _frame_map(axes, reach[0], reach[1], places.crs)
+    _frame_map(axes, reach[0], reach[1], wkt)
     if len(facts.groups) <= _MOST_IN_LEGEND:
         axes.legend(
             frameon=False,
@@ -153,6 +161,23 @@ def distance_figure(distances: Distances) -> Figure:
     axes.set_ylabel("share within the distance (%)")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
     return figure
+
+
+def _domain_places(facts: SplitFacts) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of the domain in the system of the stations; none without a domain."""
+    domain = facts.domain
+    if domain is None:
+        return np.empty(0), np.empty(0)
+    x, y = transform_points(domain.crs, facts.places.crs, domain.x.tolist(), domain.y.tolist())
+    seen = np.isfinite(x) & np.isfinite(y)
+    return x[seen], y[seen]
+
+
+def _height(x: np.ndarray, y: np.ndarray, crs: str) -> float:
+    """Return the height of a map of these points in inches, so that little is left empty."""
+    east, north = metres_per_unit(crs, float(y.min() + y.max()) / 2)
+    wide, high = float(np.ptp(x)), float(np.ptp(y)) * (north / east if east else 1.0)
+    return float(np.clip(5.0 * high / wide, 3.0, 5.2)) if wide > 0 else 5.2
 
 
 def _look(group: str, place: int) -> tuple[str, str]:
