@@ -11,8 +11,9 @@ import rasterio
 from affine import Affine
 from rasterio.warp import transform
 from soil_moisture_mapper.plugin.core.errors import RasterError
+from soil_moisture_mapper.plugin.core.rasters import sampling
 from soil_moisture_mapper.plugin.core.rasters.reading import RasterReader
-from soil_moisture_mapper.plugin.core.rasters.sampling import sample_points
+from soil_moisture_mapper.plugin.core.rasters.sampling import Points, sample_at, sample_points
 
 UTM = "EPSG:32632"
 LEFT, TOP = 500000.0, 5535000.0
@@ -90,6 +91,25 @@ def test_points_come_in_their_own_reference_system(tmp_path):
     np.testing.assert_array_equal(
         sample_points(path, 1, lon, lat, "EPSG:4326"), sample_points(path, 1, x, y, UTM)
     )
+
+
+def test_points_of_many_rasters_are_carried_to_their_system_once(tmp_path, monkeypatch):
+    paths = [write(tmp_path / f"{i}.tif", i + np.arange(10000.0).reshape(100, 100)) for i in (0, 5)]
+    rng = np.random.default_rng(4)
+    x, y = LEFT + rng.uniform(0, 1000, 50), TOP - rng.uniform(0, 1000, 50)
+    lon, lat = transform(UTM, "EPSG:4326", x, y)
+    carried = []
+    real = sampling.transform_points
+    monkeypatch.setattr(
+        sampling, "transform_points", lambda *given: carried.append(given) or real(*given)
+    )
+    points = Points(lon, lat, "EPSG:4326")
+    chosen = np.array([40, 3, 7])
+    first, inside = sample_at(paths[0], [1], points, chosen, ["nearest"])
+    second, _ = sample_at(paths[1], [1], points, np.arange(50), ["nearest"])
+    assert len(carried) == 1 and inside.all()
+    np.testing.assert_array_equal(first[0], second[0][chosen] - 5)
+    np.testing.assert_array_equal(first[0], sample_points(paths[0], 1, x, y, UTM)[chosen])
 
 
 def test_scaled_integers_are_values(tmp_path):
