@@ -102,7 +102,7 @@ def fold_map(facts: SplitFacts) -> Figure:
     domain_x, domain_y = _domain_places(facts)
     wkt = crs_text(places.crs)
     reach = [np.concatenate([x, domain_x]), np.concatenate([y, domain_y])]
-    figure, axes = new_figure(6.6, _height(*reach, wkt))
+    figure, axes = new_figure(6.6, _height(reach[0], reach[1], wkt))
     if domain_x.size:
         axes.scatter(domain_x, domain_y, s=3, color=_DOMAIN, linewidths=0, label="domain")
     _outline_networks(axes, x, y, facts.network[known])
