@@ -38,7 +38,7 @@ class InterpolateStations(MapParameters, SoilMoistureAlgorithm):
 
     def declare(self) -> None:
         self.add(rows("INPUT", tr("Observations"), points=True))
-        self.add(field("FIELD", tr("Field to interpolate"), "moisture", numeric=True))
+        self.add(field("FIELD", tr("Field to interpolate"), "moisture"))
         self.add(date("DATE", tr("Day"), optional=True))
         self.add(date("START", tr("First day of a period"), optional=True))
         self.add(date("END", tr("Last day of a period"), optional=True))

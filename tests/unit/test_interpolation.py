@@ -308,6 +308,15 @@ def test_mask_leaves_cells_empty(tmp_path: Path) -> None:
     assert there[:, :20, :30].all() and there.sum() == 2 * 20 * 30
 
 
+@pytest.mark.parametrize(("shift", "warned"), [(0, False), (1_000, False), (50_000, True)])
+def test_stations_far_from_the_map_are_told(tmp_path: Path, shift: float, warned: bool) -> None:
+    x, y, values = draw(5)
+    heard = RecordingProgress()
+    stations = stations_of(x + shift, y, values)
+    interpolate_map(stations, metric_of(GRID), GRID, tmp_path / "idw.tif", progress=heard)
+    assert ["more than the map is wide" in text for text in heard.warnings] == [True] * warned
+
+
 def table_of(**columns: Any) -> Table:
     x, y, values = draw(4)
     given = {"station": list("ABCD"), "date": ["2021-05-01"] * 4, "moisture": values, **columns}

@@ -33,7 +33,12 @@ from soil_moisture_mapper.plugin.core.evaluation.comparison_statistics import (
     PairMoments,
     divergence,
 )
+from soil_moisture_mapper.plugin.core.mapping.interpolation import interpolate_map
+from soil_moisture_mapper.plugin.core.mapping.interpolation_distance import metric_of
+from soil_moisture_mapper.plugin.core.mapping.interpolation_stations import station_values
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
+from soil_moisture_mapper.plugin.core.rasters.reading import geometry
+from soil_moisture_mapper.plugin.core.stations.table import Table
 
 UTM = "EPSG:32633"
 WEST, NORTH = 500_000.0, 5_600_000.0
@@ -286,6 +291,8 @@ def test_mask_and_what_cannot_be_compared(tmp_path: Path) -> None:
         compare(one, empty, tmp_path / "e.tif")
     with pytest.raises(InputError, match="has no band 2"):
         map_band(one, 2)
+    with pytest.raises(InputError, match=r"would replace its own input: a\.tif"):
+        compare(one, one, one)
     assert not (tmp_path / "e.tif").exists()
 
 
@@ -333,3 +340,23 @@ def test_counts_hold_every_pair() -> None:
         assert bins.counts.sum() == 1000
     rows, cols = np.nonzero(counts.density)
     assert counts.density[rows, cols].sum() == 1000
+
+
+def test_probes_of_the_sample_field_show_their_offset(root: Path, tmp_path: Path) -> None:
+    """They read 0.050 + 0.002 (clay − 40 %) too wet (docs/landscape.md), and follow the truth."""
+    folder = root / "resources" / "landscape"
+    with (folder / "probes.csv").open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["date"] == "2021-07-23"]
+    columns = {name: [row[name] for row in rows] for name in ("station", "moisture")}
+    place = [np.array([float(row[axis]) for row in rows]) for axis in "xy"]
+    truth = folder / "truth" / "moisture_20210723.tif"
+    grid = geometry(truth)
+    stations = station_values(Table(columns, *place, "EPSG:4326"), metric_of(grid))
+    output = tmp_path / "idw_20210723.tif"
+    interpolate_map(stations, metric_of(grid), grid, output)
+    with rasterio.open(folder / "field" / "soil.tif") as dataset:
+        clay = dataset.read(1, masked=True).astype(float)
+    row = comparison_row(compare(output, truth, tmp_path / "d.tif"))
+    assert row["me"] == pytest.approx(0.05 + 0.002 * (clay.mean() - 40), abs=0.01)
+    assert row["r"] > 0.6
+    assert row["ubrmse"] < 0.03

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..covariates.alignment_cells import CellReader, cell_readers, coarsening
+from ..covariates.series_files import refuse_own_inputs
 from ..errors import InputError
 from ..progress import Progress
 from ..rasters.cache import bounded_cache
@@ -137,9 +138,10 @@ def compare_maps(
     Raises
     ------
     InputError
-        Where no cell has both values, or a map looks like percent.
+        Where no cell has both values, a map looks like percent, or the output is an input.
     """
     progress = progress or Progress()
+    refuse_own_inputs([first.path, second.path], [Path(output)], "Give OUTPUT another name.")
     methods = (
         _method(first.grid, grid, resampling),
         _method(second.grid, grid, resampling),

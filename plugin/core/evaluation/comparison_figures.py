@@ -34,13 +34,14 @@ _DIFFERENCE = LinearSegmentedColormap.from_list("difference", list(DRIER_WETTER)
 
 
 def map_figure(comparison: Comparison, names: tuple[str, str]) -> Figure:
-    """Input and reference with one scale of colours, and their difference; north is up."""
+    """Input and reference with one scale of colours, and their difference, as the rows of the grid run."""
     first, second, difference = comparison.previews
     grid = comparison.preview_grid
     aspect, metres = _scale(grid)
     ratio = aspect * grid.height / grid.width
-    figure = Figure(figsize=(3 * _SIDE, min(6.5, max(1.9, _SIDE * ratio)) + 0.85))
-    figure.set_layout_engine("constrained")
+    figure = Figure(
+        figsize=(3 * _SIDE, min(6.5, max(1.9, _SIDE * ratio)) + 0.85), constrained_layout=True
+    )
     both = figure.subplots(1, 3)
     low, high = _shared_ends(first, second)
     panels = (
@@ -53,7 +54,13 @@ def map_figure(comparison: Comparison, names: tuple[str, str]) -> Figure:
         shown = ListedColormap(colours(np.linspace(0, 1, 256)))
         shown.set_bad(_BEYOND)
         image = axes.imshow(
-            values, cmap=shown, vmin=ends[0], vmax=ends[1], aspect=aspect, interpolation="nearest"
+            values,
+            cmap=shown,
+            vmin=ends[0],
+            vmax=ends[1],
+            aspect=aspect,
+            interpolation="nearest",
+            origin="lower" if grid.transform.e > 0 else "upper",
         )
         axes.set_title(plain_text(title), size=_FONT)
         axes.set_xticks([])
@@ -72,9 +79,7 @@ def distribution_figure(
     counts: PairCounts, moments: PairMoments, widest: float, names: tuple[str, str]
 ) -> Figure:
     """Histograms of both maps and of their difference, and one map against the other."""
-    figure = Figure(figsize=(3 * _SIDE, 3.4))
-    figure.set_layout_engine("constrained")
-    figure.get_layout_engine().set(wspace=0.06)
+    figure = Figure(figsize=(3 * _SIDE, 3.4), constrained_layout=True)
     panels = figure.subplots(1, 3)
     for axes in panels:
         _plain(axes)

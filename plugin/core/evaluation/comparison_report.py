@@ -94,12 +94,13 @@ def _tiles(row: Row) -> Html:
 
 def _maps(comparison: Comparison, names: tuple[str, str]) -> Html:
     limit = f"{comparison.widest:g}"
+    turned = " The grid is rotated: north is not up." if comparison.grid.is_rotated else ""
     return section(
         "Where they differ",
         picture(
             map_figure(comparison, names),
             "Both maps have one scale of colours. Brown: the input is drier; blue-green: wetter "
-            f"(colours end at ± {limit} {UNIT}). Grey: no value.",
+            f"(colours end at ± {limit} {UNIT}). Grey: no value.{turned}",
             "Maps of the input, the reference and their difference",
         ),
     )

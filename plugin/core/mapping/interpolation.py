@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ..errors import InputError
 from ..progress import Progress
 from ..rasters.cache import bounded_cache
-from ..rasters.grids import Grid, Window
+from ..rasters.grids import Grid, Window, place
 from ..rasters.styles import MOISTURE_STYLE
 from ..rasters.workers import compute_in_order
 from ..rasters.writing import RasterWriter
@@ -173,6 +173,7 @@ def interpolate_map(
     estimator = _Estimator(stations, metric, weighting or Weighting())
     windows = grid.windows(block)
     counts = np.zeros(2, dtype=np.int64)
+    nearest = np.inf
     moisture = field == MOISTURE
     writer = RasterWriter(
         output,
@@ -191,29 +192,34 @@ def interpolate_map(
         if inside.any():
             x, y = grid.centres(window)
             bands[:, inside] = estimator.at(x[inside], y[inside], progress)
-        counts_of = (int(inside.sum()), int(np.isfinite(bands[0]).sum()))
-        return np.concatenate([bands.reshape(-1), counts_of])
+        return bands
 
-    def take(window: Window, result: np.ndarray) -> None:
-        nonlocal done
-        writer.write(window, result[:-2].reshape(2, window.height, window.width))
-        counts[:] += result[-2:].astype(np.int64)
+    def take(window: Window, bands: np.ndarray) -> None:
+        nonlocal done, nearest
+        writer.write(window, bands)
+        counts[:] += np.isfinite(bands).sum(axis=(1, 2))
+        nearest = min(nearest, float(np.nan_to_num(bands[1], nan=np.inf).min()))
         done += 1
         progress.step(done / len(windows))
 
     with bounded_cache(), writer:
         compute_in_order(work, windows, take, threads, progress)
-        if not counts[0]:
+        if not counts[1]:
             raise InputError(
                 "No cell's centre lies inside the mask.",
                 "Check that the mask overlaps the grid, or choose a finer grid.",
             )
-        if not counts[1]:
+        if not counts[0]:
             raise InputError(
                 "No station lies within the radius of any cell.",
                 "Raise RADIUS, or check where grid and stations lie.",
             )
-    return float(counts[1] / counts[0])
+    if nearest > _diagonal(grid, metric):
+        progress.warn(
+            f"The nearest station is {nearest / 1000:.4g} km from the map, more than the map is "
+            "wide: check where both lie, and their coordinate reference systems."
+        )
+    return float(counts[0] / counts[1])
 
 
 class _Estimator:
@@ -257,6 +263,14 @@ class _Estimator:
         straight = np.where(straight > self._reach, np.inf, straight)
         weights = _weights(self._metric.metres(straight), self._weighting.power)
         return _mean(weights, values), nearest
+
+
+def _diagonal(grid: Grid, metric: Metric) -> float:
+    """Return the metres from corner to corner of a grid; infinite where they have no place."""
+    corners = [place(grid.transform, *at) for at in ((0, 0), (grid.width, grid.height))]
+    first, second = metric.coordinates(*np.array(corners).T)
+    length = float(metric.metres(np.linalg.norm(second - first)))
+    return length if np.isfinite(length) else np.inf
 
 
 def _distances(places: np.ndarray, stations: np.ndarray) -> np.ndarray:
