@@ -34,7 +34,7 @@ _DIFFERENCE = LinearSegmentedColormap.from_list("difference", list(DRIER_WETTER)
 
 
 def map_figure(comparison: Comparison, names: tuple[str, str]) -> Figure:
-    """Input and reference with one scale of colours, and their difference, as the rows of the grid run."""
+    """Input and reference in one scale of colours, and their difference; rows as in the grid."""
     first, second, difference = comparison.previews
     grid = comparison.preview_grid
     aspect, metres = _scale(grid)

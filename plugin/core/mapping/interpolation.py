@@ -269,7 +269,7 @@ def _diagonal(grid: Grid, metric: Metric) -> float:
     """Return the metres from corner to corner of a grid; infinite where they have no place."""
     corners = [place(grid.transform, *at) for at in ((0, 0), (grid.width, grid.height))]
     first, second = metric.coordinates(*np.array(corners).T)
-    length = float(metric.metres(np.linalg.norm(second - first)))
+    length = float(metric.metres(np.array([np.linalg.norm(second - first)]))[0])
     return length if np.isfinite(length) else np.inf
 
 
