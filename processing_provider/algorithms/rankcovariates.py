@@ -62,8 +62,9 @@ class RankCovariates(TableParameters, SeedParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.evaluation.ranking import rank_covariates, write_ranking
+        from ...plugin.core.evaluation.ranking import rank_covariates
         from ...plugin.core.evaluation.ranking_report import ranking_report
+        from ...plugin.core.evaluation.ranking_table import write_ranking
 
         heard = RecordingProgress(progress)
         rows = self._read_rows(parameters, context, heard)
@@ -114,7 +115,7 @@ class RankCovariates(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         covariates: tuple[str, ...],
         progress: Progress,
     ) -> Any:
-        from ...plugin.core.evaluation.ranking import RankSettings
+        from ...plugin.core.evaluation.ranking_table import RankSettings
         from ...plugin.core.models.heldout import ForestSettings
 
         forest = ForestSettings(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .figures import MOST_BARS
-from .ranking import Line, Ranking
 from .ranking_figures import rank_figure, score_curves
+from .ranking_table import Line, Ranking
 from .report import (
     MISSING,
     UNIT,
