@@ -213,5 +213,6 @@ def test_classes_reach_the_stations(
             "OUTPUT": str(tmp_path / "sampled.gpkg"),
         },
     )
-    found = [row["land_cover"] for row in rows_of(result["OUTPUT"])]
-    assert set(found) == {1.0, 2.0}
+    rows_found = rows_of(result["OUTPUT"])
+    found = {(row["land_cover"], row["land_cover_class"]) for row in rows_found}
+    assert found == {(1.0, "cultivated"), (2.0, "herbaceous")}

@@ -103,7 +103,7 @@ def residual_map(
     _colour_bar(figure, points, axes, "predicted − measured (m³ m⁻³)")
     if len(names) > 0 and int(kept.sum()) <= 15:
         _name_stations(axes, np.asarray(names, object)[kept], x[kept], y[kept])
-    _frame_map(axes, x[kept], y[kept], crs)
+    frame_map(axes, x[kept], y[kept], crs)
     return figure
 
 
@@ -306,7 +306,8 @@ def _dot_size(n: int) -> float:
     return 24.0 if n <= 100 else 14.0 if n <= 500 else 7.0
 
 
-def _frame_map(axes: Any, x: np.ndarray, y: np.ndarray, crs: str) -> None:
+def frame_map(axes: Any, x: np.ndarray, y: np.ndarray, crs: str) -> None:
+    """Give a map of points its frame, scale bar and north arrow."""
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])

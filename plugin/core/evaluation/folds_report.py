@@ -22,7 +22,7 @@ from .figures import (
     GREY,
     ORANGE,
     VERMILION,
-    _frame_map,
+    frame_map,
     metres_per_unit,
     new_figure,
     plain_text,
@@ -120,7 +120,7 @@ def fold_map(facts: SplitFacts) -> Figure:
             linewidths=0.5,
             label=_legend(facts.field, group, int(own.sum())),
         )
-    _frame_map(axes, reach[0], reach[1], wkt)
+    frame_map(axes, reach[0], reach[1], wkt)
     if len(facts.groups) <= _MOST_IN_LEGEND:
         axes.legend(
             frameon=False,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..covariates.classes import table_class_names
 from ..covariates.table import CovariateTable
 from ..errors import InputError
 from ..progress import Progress
@@ -174,6 +175,7 @@ def match_covariates(
     matched = plain.take(found).with_columns(
         {name: values[found, position] for position, name in enumerate(names)}
     )
+    matched = _name_classes(matched, covariates, progress)
     unmatched = table.take(~found).with_columns({REASON_FIELD: reason[~found]})
     _report_facts(facts, progress)
     problem = None
@@ -182,6 +184,23 @@ def match_covariates(
     else:
         problem = _nothing(reason, covariates, days)
     return Match(matched, unmatched, facts, problem)
+
+
+def _name_classes(table: Table, covariates: CovariateTable, progress: Progress) -> Table:
+    """Add a text field with the name of the class beside each covariate that is one."""
+    columns: dict[str, np.ndarray] = {}
+    taken = {name.lower() for name in table.names}
+    for name, classes in table_class_names(covariates).items():
+        field = f"{name}_class"
+        if field.lower() in taken:
+            progress.info(f"The field '{field}' is there already, so no class names are written.")
+            continue
+        codes = table.numeric(name)
+        known = np.where(np.isfinite(codes), codes, -1).astype(np.int64)
+        columns[field] = np.array([classes.get(int(code), "") for code in known], dtype=object)
+    if columns:
+        progress.info(f"Names of classes are in {', '.join(columns)}.")
+    return table.with_columns(columns)
 
 
 def _days(
