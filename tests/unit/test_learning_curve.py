@@ -34,7 +34,7 @@ from soil_moisture_mapper.plugin.core.stations.rows import concat, training_rows
 from soil_moisture_mapper.plugin.core.stations.table import Table
 
 QUICK = CurveSettings(counts=(1, 2, 5), draws=2, trees=4, weight=5.0)
-DESIGNS = ("random", "stratified", "coverage", "lhs")
+DESIGNS = ("random", "stratified", "coverage")
 
 
 def make_table(prefix, stations, offset, days=6, seed=0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -265,31 +265,31 @@ def _run_draw(
     test: list[str],
     draw: int,
     progress: Progress,
-) -> Iterator[CurveRow]:
+) -> list[CurveRow]:
     held = np.isin(local.station.astype(str), test)
     judges = local.take(held)
     pool = means.take(~np.isin(means.text(_STATION).astype(str), test))
     margins = base.calibration.margins if base.calibration else None
     before = predict_rows(base.forest, judges).with_margins(margins)
-    yield curve_row(before, "", 0, draw, "global", 0.0, ())
+    scored = [curve_row(before, "", 0, draw, "global", 0.0, ())]
     known: dict[tuple[str, ...], SpikeResult] = {}
-    steps = [(d, k) for d in settings.designs for k in settings.counts]
     choices = _choices(pool, local, settings, draw, progress)
     for i, (design, count, spikes) in enumerate(choices):
         if spikes not in known:  # designs may choose alike, and all do where every station spikes
             rows = local.take(np.isin(local.station.astype(str), spikes))
-            part = progress.part(i / len(steps), (i + 1) / len(steps))
+            part = progress.part(i / len(choices), (i + 1) / len(choices))
             known[spikes] = _spike(base, rows, judges, settings, part)
         result = known[spikes]
-        for model, scored in _judged(result):
-            weight = result.weight if model == "spiked" else 0.0
-            yield curve_row(scored, design, count, draw, model, weight, spikes)
+        for model, held_out in _judged(result).items():
+            scored.append(curve_row(held_out, design, count, draw, model, result.weight, spikes))
+    return scored
 
 
 def _choices(
     pool: Table, local: TrainingRows, settings: CurveSettings, draw: int, progress: Progress
-) -> Iterator[tuple[str, int, tuple[str, ...]]]:
-    """Yield design, count and the stations chosen, for each design from the smallest count on."""
+) -> list[tuple[str, int, tuple[str, ...]]]:
+    """Return design, count and the stations chosen, for each design from the smallest count on."""
+    choices = []
     seed = int(np.random.SeedSequence([settings.seed, draw]).generate_state(1)[0])
     stations = pool.text(_STATION).astype(str)
     for design in settings.designs:
@@ -307,7 +307,8 @@ def _choices(
             )
             role = chosen.column("role")
             role = np.where(role == SPIKE, SPIKE, "").astype(object)
-            yield design, count, tuple(stations[role == SPIKE].tolist())
+            choices.append((design, count, tuple(stations[role == SPIKE].tolist())))
+    return choices
 
 
 def _spike(
@@ -328,11 +329,13 @@ def _spike(
     return replace(result, model=replace(result.model, training=None, local=None), spread=None)
 
 
-def _judged(result: SpikeResult) -> Iterator[tuple[str, HeldOut]]:
+def _judged(result: SpikeResult) -> dict[str, HeldOut]:
+    judged = {}
     local = result.validate_local
     if local is not None:
         if result.loso_local is not None:
             local = local.with_margins(local_margins(*result.loso_local.margin_input()))
-        yield "local", local
+        judged["local"] = local
     if result.validate_after is not None:
-        yield "spiked", result.validate_after
+        judged["spiked"] = result.validate_after
+    return judged
