@@ -246,9 +246,7 @@ class Grid:
         xres, yres = self.resolution
         cell = f"{xres:g}" if math.isclose(xres, yres) else f"{xres:g} × {yres:g}"
         edges = ", ".join(f"{edge:.10g}" for edge in self.bounds)
-        return (
-            f"{self.width} × {self.height} cells of {cell}, edges {edges}, {crs_name(self.crs)}"
-        )
+        return f"{self.width} × {self.height} cells of {cell}, edges {edges}, {crs_name(self.crs)}"
 
 
 def place(transform: Affine, col: float, row: float) -> tuple[float, float]:
@@ -375,5 +373,3 @@ def _touched(first: float, last: float) -> tuple[int, int]:
     """Return the first and one past the last cell that an interval of cells touches."""
     start, stop = math.floor(first + WHOLE), math.ceil(last - WHOLE)
     return start, max(stop, start + 1)
-
-

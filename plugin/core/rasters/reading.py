@@ -280,9 +280,7 @@ def count_marks(
     return counts
 
 
-def warn_of_marks(
-    dataset: Any, band: int, counts: dict[float, int], progress: Progress
-) -> None:
+def warn_of_marks(dataset: Any, band: int, counts: dict[float, int], progress: Progress) -> None:
     """Warn of undeclared missing marks, by band and count."""
     if not counts:
         return
@@ -294,9 +292,7 @@ def warn_of_marks(
     )
 
 
-def _clean(
-    dataset: Any, band: int, window: Window, counts: dict[float, int] | None
-) -> np.ndarray:
+def _clean(dataset: Any, band: int, window: Window, counts: dict[float, int] | None) -> np.ndarray:
     """Read a window inside the raster: raw × scale + offset, NaN missing."""
     raw = _read_raw(dataset, band, window)
     nodata = nodata_value(dataset, band)
