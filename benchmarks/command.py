@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import (
+    applicability,
     comparison,
     covariates,
     endtoend,
@@ -27,9 +28,9 @@ from .exactness import Check
 from .table import Result, Target, form_table
 from .timing import Plan
 
-PARTS = ("peers", "files", "map", "memory", "training", "scaling", "covariates")
+PARTS = ("peers", "files", "map", "memory", "training", "scaling", "covariates", "applicability")
 QUICK = ("peers", "files", "map")
-_OF_FORESTS = tuple(part for part in PARTS if part != "covariates")
+_OF_FORESTS = tuple(part for part in PARTS if part not in ("covariates", "applicability"))
 _CHILDREN = {
     "peer": memory.child_peer,
     "map": endtoend.child_map,
@@ -37,6 +38,7 @@ _CHILDREN = {
     "terrain": covariates.child_terrain,
     "backscatter": covariates.child_backscatter,
     "statistics": covariates.child_statistics,
+    "applicability": applicability.child_applicability,
 }
 
 
@@ -84,6 +86,10 @@ def main(arguments: Sequence[str]) -> int:
             found = covariates.measure(options.quick, Path(folder), say)
             report.checks += found.checks
             report.tables.append(covariates.form_covariates(found))
+        if "applicability" in parts:
+            found = applicability.measure(options.quick, Path(folder), say)
+            report.checks += found.checks
+            report.tables.append(applicability.form_applicability(found))
     if "peers" in parts:
         report.targets[:0] = targets.of_peers(report.results)
     print(report)

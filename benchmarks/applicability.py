@@ -1,0 +1,202 @@
+"""Area of applicability: speed beside brute force and SciPy's tree, and memory of a map."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from ..plugin.core.covariates.rows import CovariateRow
+from ..plugin.core.covariates.table import CovariateTable
+from ..plugin.core.mapping.applicability import Applicability, map_applicability
+from ..plugin.core.models.forest import grow_forest
+from ..plugin.core.models.record import Covariate, Model
+from ..plugin.core.stations.dissimilarity import CovariateSpace, covariate_space, threshold
+from ..plugin.core.stations.neighbours import SWITCH
+from . import data, endtoend, exactness, memory, timing
+from .covariates import Found
+from .exactness import Check
+from .table import Target, aligned
+
+ROWS = 50_000
+STATIONS = 250
+DYNAMIC = 8
+FOLDS = 5
+THREADS = 2
+EQUAL = "equal weights"
+WEIGHTS = {
+    "few covariates matter (weights halve)": lambda p: 0.5 ** np.arange(p),
+    "weights fall as 1, 1/2, 1/3 …": lambda p: 1.0 / np.arange(1, p + 1),
+    EQUAL: np.ones,
+}
+_DAY = date(2021, 4, 1)
+_BRUTE = 512  # pixels whose distances to all rows are held at a time
+
+Say = Callable[[str], None]
+
+
+def measure(quick: bool, folder: Path, say: Say) -> Found:
+    """Measure every weighting in memory, one thread, then maps from files with two threads."""
+    parts = [_of_weights(name, quick, say) for name in WEIGHTS]
+    parts.append(_of_maps(quick, folder, say))
+    return Found(
+        tuple(target for part in parts for target in part.targets),
+        tuple(figure for part in parts for figure in part.figures),
+        tuple(check for part in parts for check in part.checks),
+    )
+
+
+def form_applicability(found: Found) -> str:
+    """Return the table: what, target, measured, reached."""
+    lines = [("area of applicability", "target", "measured", "reached")]
+    for target in found.targets:
+        goal = f"{'≤' if target.most else '≥'} {target.goal:g} {target.unit}"
+        measured = f"{float(f'{target.measured:.3g}'):g} {target.unit}"
+        lines.append((target.what, goal, measured, "yes" if target.reached else "no"))
+    lines += [(what, "–", text, "–") for what, text in found.figures]
+    return aligned(lines)
+
+
+def training_space(name: str, rows: int = ROWS, stations: int = STATIONS) -> CovariateSpace:
+    """Return the space of stations × days: most covariates are properties of the station."""
+    rng = np.random.default_rng(1)
+    days = rows // stations
+    station = np.repeat(np.arange(stations), days)
+    X = rng.standard_normal((stations, data.COVARIATES))[station]
+    walk = rng.standard_normal((days, DYNAMIC)).cumsum(axis=0)
+    walk = (walk - walk.mean(axis=0)) / walk.std(axis=0)
+    X[:, :DYNAMIC] *= 0.5
+    X[:, :DYNAMIC] += np.tile(walk, (stations, 1))
+    X[:, :DYNAMIC] += 0.2 * rng.standard_normal((len(X), DYNAMIC))
+    X = X.astype(np.float32)
+    names = [f"c{number:02d}" for number in range(data.COVARIATES)]
+    # the heaviest are dynamic and static in turn
+    order = np.argsort(np.argsort(np.r_[0 : 2 * DYNAMIC : 2, 1 : 2 * DYNAMIC : 2, 16:25]))
+    weight = WEIGHTS[name](data.COVARIATES)[order]
+    return covariate_space(X, names, weight=weight, fold=station % FOLDS)
+
+
+def search_brute(space: CovariateSpace, pixels: np.ndarray, limit: float) -> tuple:
+    """Return DI and LPD by all distances, some pixels at a time."""
+    di, count = np.empty(len(pixels)), np.empty(len(pixels))
+    for start in range(0, len(pixels), _BRUTE):
+        part = slice(start, start + _BRUTE)
+        apart = cdist(space.locate(pixels[part]), space.points) / space.mean_distance
+        di[part], count[part] = apart.min(axis=1), (apart < limit).sum(axis=1)
+    return di, count
+
+
+def search_scipy(space: CovariateSpace, pixels: np.ndarray, limit: float) -> tuple:
+    """Return DI and LPD without compiled code, as where numba is not installed."""
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "numpy"
+    try:
+        return space.measure(pixels, limit)
+    finally:
+        del os.environ[SWITCH]
+        if before is not None:
+            os.environ[SWITCH] = before
+
+
+def check_exact(space: CovariateSpace, pixels: np.ndarray, limit: float, name: str) -> list[Check]:
+    """Compare both engines with brute force."""
+    di, count = search_brute(space, pixels, limit)
+    checks = []
+    for engine, found in (
+        ("compiled", space.measure(pixels, limit)),
+        ("SciPy", search_scipy(space, pixels, limit)),
+    ):
+        what = f"applicability, {name}, {engine}"
+        checks.append(exactness.compare(f"{what}: dissimilarity", found[0], di))
+        checks.append(exactness.compare(f"{what}: local point density", found[1], count))
+    return checks
+
+
+def _of_weights(name: str, quick: bool, say: Say) -> Found:
+    say(f"applicability, {name}")
+    space = training_space(name)
+    space.prepare()
+    seconds = timing.seconds_of(space.training_dissimilarity)
+    limit = threshold(space.training_dissimilarity())
+    pixels = data.field_pixels(262_144)
+    peers: dict[str, timing.Run] = {
+        "compiled": lambda some: space.measure(some, limit),
+        "SciPy's k-d tree": lambda some: search_scipy(space, some, limit),
+        "brute force": lambda some: search_brute(space, some, limit),
+    }
+    if name == EQUAL:  # minutes, and slower than brute force
+        del peers["SciPy's k-d tree"]
+    plan = timing.Plan(1.0, 3) if quick else timing.Plan(3.0, 3)
+    rates = timing.measure(peers, pixels, plan)
+    texts = ", ".join(f"{peer} {rate / 1e3:.3g}" for peer, rate in rates.items())
+    some = pixels[np.random.default_rng(0).choice(len(pixels), 500, replace=False)]
+    what = f"{name}, {ROWS} rows"
+    goal = 2.0 if name == EQUAL else 10.0
+    gain = rates["compiled"] / rates["brute force"]
+    return Found(
+        (Target(f"{what}: speed against brute force", goal, gain),),
+        (
+            (f"{what}: thousand pixels/s, one thread", texts),
+            (f"{what}: dissimilarity of the training rows", f"{seconds:.3g} s"),
+        ),
+        tuple(check_exact(space, some, limit, name)),
+    )
+
+
+def _of_maps(quick: bool, folder: Path, say: Say) -> Found:
+    sizes = ((1024, 1024), (2048, 2048)) if quick else ((2560, 1024), (5120, 2048))
+    found = []
+    for width, height in sizes:
+        say(f"applicability from files to a file, {width} × {height} pixels")
+        endtoend.write_covariates(folder, width, height)
+        found.append(memory.run_fresh("applicability", str(folder), str(width), str(height)))
+    small, large = found
+    million = sizes[1][0] * sizes[1][1] / 1e6
+    what = f"map of {million:.3g} Mpixel, 25 covariates, {ROWS} rows, few matter"
+    return Found(
+        (
+            Target(
+                f"{what}: peak memory against a fourth of the pixels",
+                1.1,
+                large["peak"] / small["peak"],
+                most=True,
+            ),
+        ),
+        (
+            (
+                what,
+                f"{large['seconds']:.3g} s, {million / large['seconds']:.3g} Mpixel/s, "
+                f"{large['peak']:.0f} MB, {THREADS} threads",
+            ),
+        ),
+    )
+
+
+def child_applicability(folder: str, width: str, height: str) -> dict:
+    """Map rasters that are there; runs in the fresh process."""
+    place = Path(folder)
+    names = [f"c{number:02d}" for number in range(data.COVARIATES)]
+    rows = [
+        CovariateRow(name, "", str(place / f"{name}_{width}.tif"), 1, None, None, "bilinear", 0, "")
+        for name in names
+    ]
+    space = training_space(next(iter(WEIGHTS)))
+    di = space.training_dissimilarity()
+    forest = grow_forest(np.eye(data.COVARIATES), np.arange(25) / 50, trees=1, min_leaf=1, seed=1)
+    model = Model("qrf", "trained", forest, tuple(Covariate(n, "", "", 0, 1, 0) for n in names))
+    seconds = timing.seconds_of(
+        lambda: map_applicability(
+            model,
+            Applicability(space, di, threshold(di), "fence"),
+            CovariateTable(tuple(rows), place),
+            _DAY,
+            endtoend.grid_of(int(width), int(height)),
+            output=place / "applicability.tif",
+            threads=THREADS,
+        )
+    )
+    return {"peak": memory.peak_megabytes(), "seconds": seconds}
