@@ -58,7 +58,8 @@ def own_cache() -> Iterator[None]:
     folder = cache_folder()
     before = config.CACHE_DIR
     if folder is not None:
-        config.CACHE_DIR = str(folder)
+        # what is kept names its modules: one folder for each name of the package
+        config.CACHE_DIR = str(folder / __name__.partition(".")[0])
     try:
         yield
     finally:

@@ -242,7 +242,7 @@ def test_other_users_of_numba_keep_their_setting(monkeypatch, tmp_path, fresh_fo
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     before = config.CACHE_DIR
     with kernel_cache.own_cache():
-        assert str(tmp_path) == config.CACHE_DIR
+        assert str(tmp_path / "soil_moisture_mapper") == config.CACHE_DIR
     assert before == config.CACHE_DIR
 
 
