@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -18,8 +17,7 @@ from ..plugin.core.mapping.applicability import Applicability, map_applicability
 from ..plugin.core.models.forest import grow_forest
 from ..plugin.core.models.record import Covariate, Model
 from ..plugin.core.stations.dissimilarity import CovariateSpace, covariate_space, threshold
-from ..plugin.core.stations.neighbours import SWITCH
-from . import data, endtoend, exactness, memory, timing
+from . import data, endtoend, engines, exactness, memory, timing
 from .covariates import Found
 from .exactness import Check
 from .table import Target, aligned
@@ -95,14 +93,8 @@ def search_brute(space: CovariateSpace, pixels: np.ndarray, limit: float) -> tup
 
 def search_scipy(space: CovariateSpace, pixels: np.ndarray, limit: float) -> tuple:
     """Return DI and LPD without compiled code, as where numba is not installed."""
-    before = os.environ.get(SWITCH)
-    os.environ[SWITCH] = "numpy"
-    try:
+    with engines.forced(compiled=False):
         return space.measure(pixels, limit)
-    finally:
-        del os.environ[SWITCH]
-        if before is not None:
-            os.environ[SWITCH] = before
 
 
 def check_exact(space: CovariateSpace, pixels: np.ndarray, limit: float, name: str) -> list[Check]:

@@ -136,6 +136,23 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         path = self.parameterAsFileOutput(parameters, name, context)
         return Path(path) if path else None
 
+    def polygons(
+        self,
+        parameters: dict[str, Any],
+        name: str,
+        crs: str,
+        context: QgsProcessingContext,
+        progress: Progress,
+        cure: str = "",
+    ) -> list[dict[str, Any]] | None:
+        """Return the polygons of a layer in a system (WKT); None where none is given."""
+        if not self.given(parameters, name):
+            return None
+        source = self.parameterAsSource(parameters, name, context)
+        if source is None:
+            raise InputError(f"{name} cannot be read.", "Choose a polygon layer.")
+        return layers.mask_geometries(source, crs, context, progress, name, cure)
+
     def save(
         self,
         parameters: dict[str, Any],

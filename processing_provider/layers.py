@@ -204,8 +204,12 @@ def mask_geometries(
     crs_wkt: str,
     context: QgsProcessingContext,
     progress: Progress,
+    name: str = "MASK",
+    cure: str = "",
 ) -> list[dict[str, Any]]:
     """Return the polygons of a source as GeoJSON geometries in the given system.
+
+    Errors call the parameter by its `name`, and give `cure` in place of their own.
 
     Raises
     ------
@@ -227,12 +231,14 @@ def mask_geometries(
             geometry.transform(transform)
         except QgsCsException as error:
             raise InputError(
-                f"MASK: a polygon cannot be brought to the grid's coordinate system: {error}.",
-                "Check the layer's coordinate system.",
+                f"{name}: a polygon cannot be brought to the grid's coordinate system: {error}.",
+                cure or "Check the layer's coordinate system.",
             ) from error
         polygons.append(json.loads(geometry.asJson(17)))
     if not polygons:
-        raise InputError("MASK holds no polygon.", "Choose a layer with the fields to map.")
+        raise InputError(
+            f"{name} holds no polygon.", cure or "Choose a layer with the fields to map."
+        )
     return polygons
 
 

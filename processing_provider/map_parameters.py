@@ -66,16 +66,7 @@ class MapParameters(ModelParameter):
 
     def declare_place(self) -> None:
         """Add where the map lies."""
-        self.add(
-            QgsProcessingParameterRasterLayer(
-                "GRID", tr("Grid (raster whose cells the map takes)"), None, True
-            )
-        )
-        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
-        self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
-        self.add(
-            QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
-        )
+        self.declare_cells(tr("Grid (raster whose cells the map takes)"))
         self.add(
             QgsProcessingParameterFeatureSource(
                 "MASK",
@@ -84,6 +75,15 @@ class MapParameters(ModelParameter):
                 None,
                 True,
             )
+        )
+
+    def declare_cells(self, label: str) -> None:
+        """Add whose cells are taken; `label` is that of GRID."""
+        self.add(QgsProcessingParameterRasterLayer("GRID", label, None, True))
+        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
+        self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
+        self.add(
+            QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
         )
 
     def collect_extent(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
@@ -107,7 +107,7 @@ class MapParameters(ModelParameter):
         quantiles = read_quantiles(self.parameterAsString(parameters, "QUANTILES", context))
         grid = self.read_grid(parameters, context)
         progress.info(f"Grid: {grid.describe()}.")
-        mask = self.read_mask(parameters, grid, context, progress)
+        mask = self.polygons(parameters, "MASK", grid.crs, context, progress)
         return MapRequest(
             model=self.read_model(parameters, context),
             fallback=self.read_model(parameters, context, "FALLBACK"),
@@ -116,21 +116,6 @@ class MapParameters(ModelParameter):
             mask=mask,
             quantiles=quantiles,
         )
-
-    def read_mask(
-        self,
-        parameters: dict[str, Any],
-        grid: Grid,
-        context: QgsProcessingContext,
-        progress: Progress,
-    ) -> list[dict[str, Any]] | None:
-        """Return the polygons to map in the grid's system; None where none are given."""
-        if not self.given(parameters, "MASK"):
-            return None
-        source = self.parameterAsSource(parameters, "MASK", context)
-        if source is None:
-            raise InputError("MASK cannot be read.", "Choose a polygon layer.")
-        return layers.mask_geometries(source, grid.crs, context, progress)
 
     def read_grid(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Grid:
         """Return the cells of the map.

@@ -8,17 +8,14 @@ from qgis.core import (
     Qgis,
     QgsProcessingContext,
     QgsProcessingOutputMultipleLayers,
-    QgsProcessingParameterCrs,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMultipleLayers,
-    QgsProcessingParameterRasterLayer,
 )
 
 from ...plugin.core.progress import Progress
 from ..base import SoilMoistureAlgorithm
 from ..map_parameters import MapParameters
-from ..parameters import choice, decimal, line
+from ..parameters import choice, line
 from ..translation import tr
 
 RESAMPLINGS = ("auto", "average", "bilinear", "nearest", "mode", "cubic")
@@ -38,16 +35,7 @@ class AlignToGrid(MapParameters, SoilMoistureAlgorithm):
                 "INPUT", tr("Rasters"), Qgis.ProcessingSourceType.Raster
             )
         )
-        self.add(
-            QgsProcessingParameterRasterLayer(
-                "GRID", tr("Grid (raster whose cells are taken)"), None, True
-            )
-        )
-        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
-        self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
-        self.add(
-            QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
-        )
+        self.declare_cells(tr("Grid (raster whose cells are taken)"))
         self.add(choice("RESAMPLING", tr("Resampling"), RESAMPLINGS, "auto"))
         self.add(line("CATEGORICAL", tr("Bands with classes (names or patterns joined by ;)")))
         self.add(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the rasters")))

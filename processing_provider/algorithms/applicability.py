@@ -55,7 +55,7 @@ class Applicability(MapParameters, SoilMoistureAlgorithm):
 
         grid = self.read_grid(parameters, context)
         progress.info(f"Grid: {grid.describe()}.")
-        mask = self.read_mask(parameters, grid, context, progress)
+        mask = self.polygons(parameters, "MASK", grid.crs, context, progress)
         model = self.read_model(parameters, context)
         table = read_table(self.file(parameters, "COVARIATES", context))
         output = self.raster_destination(parameters, "OUTPUT", context)

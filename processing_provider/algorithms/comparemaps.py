@@ -16,9 +16,7 @@ from qgis.core import (
 )
 
 from ...plugin.core.dependencies import require
-from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress, RecordingProgress
-from .. import layers
 from ..base import SoilMoistureAlgorithm
 from ..parameters import CSV_FILTER, HTML_FILTER, choice, decimal, file_output
 from ..translation import tr
@@ -104,7 +102,7 @@ class CompareMaps(SoilMoistureAlgorithm):
             grid,
             output,
             resampling=self.parameterAsEnumString(parameters, "RESAMPLING", context),
-            mask=self._mask(parameters, context, grid.crs, heard),
+            mask=self.polygons(parameters, "MASK", grid.crs, context, heard),
             minimum_cover=self.parameterAsDouble(parameters, "MIN_COVER", context),
             threshold=self.parameterAsDouble(parameters, "THRESHOLD", context),
             progress=heard,
@@ -150,17 +148,3 @@ class CompareMaps(SoilMoistureAlgorithm):
             day=raster.fallback_date,
             parameter=name,
         )
-
-    def _mask(
-        self,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-        crs: str,
-        progress: Progress,
-    ) -> list[dict[str, Any]] | None:
-        if not self.given(parameters, "MASK"):
-            return None
-        source = self.parameterAsSource(parameters, "MASK", context)
-        if source is None:
-            raise InputError("MASK cannot be read.", "Choose a polygon layer.")
-        return layers.mask_geometries(source, crs, context, progress)

@@ -6,19 +6,13 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
-    Qgis,
     QgsProcessingContext,
     QgsProcessingOutputNumber,
-    QgsProcessingParameterCrs,
-    QgsProcessingParameterExtent,
-    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
 )
 
 from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress
-from .. import layers
 from ..base import SoilMoistureAlgorithm
 from ..map_parameters import MapParameters
 from ..parameters import date, decimal, field, read_date, rows, whole
@@ -42,25 +36,7 @@ class InterpolateStations(MapParameters, SoilMoistureAlgorithm):
         self.add(date("DATE", tr("Day"), optional=True))
         self.add(date("START", tr("First day of a period"), optional=True))
         self.add(date("END", tr("Last day of a period"), optional=True))
-        self.add(
-            QgsProcessingParameterRasterLayer(
-                "GRID", tr("Grid (raster whose cells the map takes)"), None, True
-            )
-        )
-        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
-        self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
-        self.add(
-            QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
-        )
-        self.add(
-            QgsProcessingParameterFeatureSource(
-                "MASK",
-                tr("Mask (polygons to map)"),
-                [Qgis.ProcessingSourceType.VectorPolygon],
-                None,
-                True,
-            )
-        )
+        self.declare_place()
         self.add(decimal("POWER", tr("Power of the distance"), 2.0, 0.01, 100.0))
         self.add(whole("NEIGHBOURS", tr("Nearest stations that count (0 = all)"), 12, 0))
         self.add(
@@ -97,7 +73,7 @@ class InterpolateStations(MapParameters, SoilMoistureAlgorithm):
         start, end = self._days(parameters, context)
         grid = self.read_grid(parameters, context)
         progress.info(f"Grid: {grid.describe()}.")
-        mask = self._mask(parameters, context, grid.crs, progress)
+        mask = self.polygons(parameters, "MASK", grid.crs, context, progress)
         name = self.text(parameters, "FIELD", context) or "moisture"
         metric = metric_of(grid)
         if metric.on_globe:
@@ -145,20 +121,6 @@ class InterpolateStations(MapParameters, SoilMoistureAlgorithm):
                 "Give DATE for a day, or START and END for the mean of a period.",
             )
         return day, day
-
-    def _mask(
-        self,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-        crs: str,
-        progress: Progress,
-    ) -> list[dict[str, Any]] | None:
-        if not self.given(parameters, "MASK"):
-            return None
-        source = self.parameterAsSource(parameters, "MASK", context)
-        if source is None:
-            raise InputError("MASK cannot be read.", "Choose a polygon layer.")
-        return layers.mask_geometries(source, crs, context, progress)
 
 
 def tell_scores(scores: StationScores, progress: Progress) -> None:

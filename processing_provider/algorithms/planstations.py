@@ -7,16 +7,11 @@ from typing import Any
 from qgis.core import (
     Qgis,
     QgsProcessingContext,
-    QgsProcessingParameterCrs,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterRasterLayer,
 )
 
-from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress
-from .. import layers
 from ..base import SoilMoistureAlgorithm
 from ..map_parameters import MapParameters
 from ..parameters import (
@@ -46,16 +41,7 @@ class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
     def declare(self) -> None:
         self.add(csv_file("COVARIATES", tr("Covariate table")))
         self.add(date("DATE", tr("Day of the dated covariates"), optional=True))
-        self.add(
-            QgsProcessingParameterRasterLayer(
-                "GRID", tr("Grid (raster whose cells are the field)"), None, True
-            )
-        )
-        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
-        self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
-        self.add(
-            QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
-        )
+        self.declare_cells(tr("Grid (raster whose cells are the field)"))
         self.add(self._layer("MASK", tr("Mask (the field)"), polygons=True))
         self.add(self._layer("ACCESS", tr("Where probes may stand"), polygons=True))
         self.add(self._layer("EXISTING", tr("Existing probes"), polygons=False))
@@ -124,15 +110,5 @@ class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
         crs: str,
         progress: Progress,
     ) -> list[dict[str, Any]] | None:
-        if not self.given(parameters, name):
-            return None
-        source = self.parameterAsSource(parameters, name, context)
-        if source is None:
-            raise InputError(f"{name} cannot be read.", "Choose a polygon layer.")
-        try:
-            return layers.mask_geometries(source, crs, context, progress)
-        except InputError as error:
-            raise InputError(
-                error.cause.replace("MASK", name),
-                "Choose a layer of polygons that lie in the grid.",
-            ) from error
+        cure = "Choose a layer of polygons that lie in the grid."
+        return self.polygons(parameters, name, crs, context, progress, cure)

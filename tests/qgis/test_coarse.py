@@ -77,8 +77,6 @@ def test_smap_becomes_training_rows(
     run: Callable, provider: Any, smap: Path, extent: str, tmp_path: Path, rows_of: Callable
 ) -> None:
     """Downloads → series → gaps filled → covariate table → value at a station."""
-    if provider.algorithm("fillgaps") is None:
-        pytest.skip("there is no algorithm to fill gaps")
     folder = tmp_path / "Reihe ä"
     result = run("preparecoarsemoisture", {"INPUT": smap, "EXTENT": extent, "OUTPUT": folder})
     assert [Path(path).name for path in result["LAYERS"]] == [f"smap_{day}.tif" for day in DAYS]

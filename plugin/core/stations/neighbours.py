@@ -18,7 +18,7 @@ from types import ModuleType
 import numpy as np
 from scipy.spatial import cKDTree
 
-SWITCH = "SOIL_MOISTURE_ENGINE"
+from ..kernel_cache import SWITCH
 
 _LEAF = 16
 _STRIDE = 4  # the kernels take coordinates four at a time
