@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from ..plugin.core import kernel_cache
 from ..plugin.core.models import engine
 
 
@@ -18,12 +19,12 @@ def has_compiled() -> bool:
 @contextlib.contextmanager
 def forced(*, compiled: bool) -> Iterator[None]:
     """Hold predictions to one path."""
-    before = os.environ.pop(engine.SWITCH, None)
+    before = os.environ.pop(kernel_cache.SWITCH, None)
     if not compiled:
-        os.environ[engine.SWITCH] = "numpy"
+        os.environ[kernel_cache.SWITCH] = "numpy"
     try:
         yield
     finally:
-        os.environ.pop(engine.SWITCH, None)
+        os.environ.pop(kernel_cache.SWITCH, None)
         if before is not None:
-            os.environ[engine.SWITCH] = before
+            os.environ[kernel_cache.SWITCH] = before

@@ -1,4 +1,4 @@
-"""Compiling functions, and where their machine code is kept between sessions."""
+"""Compiled kernels: whether there are any, and where their machine code is kept."""
 
 from __future__ import annotations
 
@@ -6,15 +6,56 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, cached_property
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 SWITCH = "SOIL_MOISTURE_ENGINE"
 """Environment variable: ``numpy`` leaves compiled kernels alone."""
 
 _NAME = "soil-moisture-mapper"
+
+
+class Kernels:
+    """A module of compiled kernels, imported when it is first asked for.
+
+    Parameters
+    ----------
+    module : str
+        Name of the module beside the caller's.
+    package : str
+        The caller's package.
+    """
+
+    def __init__(self, module: str, package: str) -> None:
+        self._name = f".{module}"
+        self._package = package
+        self._unusable = threading.Event()
+
+    def chosen(self) -> ModuleType | None:
+        """Return the module; None where the work is to be done without it."""
+        if self._unusable.is_set() or os.environ.get(SWITCH, "").strip().lower() == "numpy":
+            return None
+        return self._module
+
+    def give_up(self) -> None:
+        """Leave the module alone from now on: this numba cannot compile it."""
+        self._unusable.set()
+
+    @cached_property
+    def _module(self) -> ModuleType | None:
+        """The module; None where numba is missing or does not fit this NumPy."""
+        if find_spec("numba") is None:
+            return None
+        try:
+            return import_module(self._name, self._package)
+        except (ImportError, AttributeError, SystemError, OSError, RuntimeError):
+            return None
 
 
 @cache

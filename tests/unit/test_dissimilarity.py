@@ -11,8 +11,8 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
+from soil_moisture_mapper.plugin.core import kernel_cache
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
-from soil_moisture_mapper.plugin.core.models import engine
 from soil_moisture_mapper.plugin.core.stations import dissimilarity, neighbours
 from soil_moisture_mapper.plugin.core.stations.dissimilarity import covariate_space, threshold
 
@@ -24,9 +24,9 @@ ENGINES = ("compiled", "numpy")
 def any_engine(request, monkeypatch):
     if request.param == "compiled":
         pytest.importorskip("numba")
-        monkeypatch.delenv(neighbours.SWITCH, raising=False)
+        monkeypatch.delenv(kernel_cache.SWITCH, raising=False)
     else:
-        monkeypatch.setenv(neighbours.SWITCH, "numpy")
+        monkeypatch.setenv(kernel_cache.SWITCH, "numpy")
     yield request.param
     assert (neighbours.chosen_kernels() is None) == (request.param == "numpy")
 
@@ -101,7 +101,7 @@ def test_engines_count_the_same_where_rows_lie_on_the_threshold(monkeypatch):
     space = covariate_space(X, "abc", fold=np.arange(len(X)))
     limit = threshold(space.training_dissimilarity())
     counts = [space.local_density(X, limit)]
-    monkeypatch.setenv(neighbours.SWITCH, "numpy")
+    monkeypatch.setenv(kernel_cache.SWITCH, "numpy")
     counts.append(space.local_density(X, limit))
     np.testing.assert_array_equal(*counts)
     np.testing.assert_array_equal(counts[0], 1)  # itself; the next lie at the threshold, not below
@@ -271,20 +271,19 @@ def test_wrong_input():
         threshold(np.ones(3), "median")
 
 
-def test_switch_is_that_of_the_forests():
-    assert neighbours.SWITCH == engine.SWITCH
+def test_switch_is_that_of_the_forests(monkeypatch):
+    monkeypatch.setenv(kernel_cache.SWITCH, "numpy")
+    assert neighbours.chosen_kernels() is None
 
 
 @pytest.fixture
-def fresh_kernels():
-    neighbours._load_kernels.cache_clear()
-    yield
-    neighbours._load_kernels.cache_clear()
-    neighbours._unusable.clear()
+def fresh_kernels(monkeypatch):
+    fresh = kernel_cache.Kernels("neighbours_compiled", neighbours.__package__)
+    monkeypatch.setattr(neighbours, "_kernels", fresh)
 
 
 def test_works_without_numba(monkeypatch, fresh_kernels):
-    monkeypatch.setattr(neighbours, "find_spec", lambda name: None)
+    monkeypatch.setattr(kernel_cache, "find_spec", lambda name: None)
     assert neighbours.chosen_kernels() is None
     index = neighbours.NeighbourIndex(np.arange(9.0)[:, None])
     nearest, count = index.search(np.array([[2.25]]), 1.0)

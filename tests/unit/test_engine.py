@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,12 +32,16 @@ def table(n=200, p=4, seed=3, decimals=None):
     return X, y if decimals is None else np.round(y, decimals)
 
 
+def fresh_kernels():
+    return kernel_cache.Kernels("compiled", engine.__package__)
+
+
 def both(forest, X, quantiles, **options):
     """Return the compiled engine's prediction and NumPy's."""
     assert engine.engine_name() == "compiled"
     fast = predict_forest(forest, X, quantiles, **options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(engine.SWITCH, "numpy")
+        patch.setenv(kernel_cache.SWITCH, "numpy")
         assert engine.engine_name() == "numpy"
         return fast, predict_forest(forest, X, quantiles, **options)
 
@@ -118,7 +121,7 @@ def test_rows_drawn_more_often_than_an_entry_can_say():
 @pytest.mark.parametrize("leaves", [True, False])
 def test_quantiles_and_mean_are_those_of_quantile_forest(monkeypatch, name, min_leaf, leaves):
     if name == "numpy":
-        monkeypatch.setenv(engine.SWITCH, name)
+        monkeypatch.setenv(kernel_cache.SWITCH, name)
     elif find_spec("numba") is None:
         pytest.skip("numba is not installed")
     X, y = table(500)
@@ -183,22 +186,19 @@ def test_forest_too_wide_for_a_word_goes_to_numpy(monkeypatch):
 
 @pytest.mark.parametrize("reason", ["missing", "broken"])
 def test_numpy_stands_in_where_numba_cannot_be_used(monkeypatch, reason):
+    monkeypatch.setattr(engine, "_kernels", fresh_kernels())
     if reason == "missing":
-        monkeypatch.setattr(engine, "find_spec", lambda name: None)
+        monkeypatch.setattr(kernel_cache, "find_spec", lambda name: None)
     else:
-        monkeypatch.setattr(engine, "find_spec", lambda name: name)
+        monkeypatch.setattr(kernel_cache, "find_spec", lambda name: name)
 
         def broken(name, package):
             raise ImportError("Numba needs NumPy 1.26 or less")
 
-        monkeypatch.setattr(engine, "import_module", broken)
-    engine._load_kernels.cache_clear()
-    try:
-        assert engine.engine_name() == "numpy"
-        X, y = table(50)
-        assert predict_forest(grow_forest(X, y, trees=3), X, (0.5,)).quantiles.shape == (50, 1)
-    finally:
-        engine._load_kernels.cache_clear()
+        monkeypatch.setattr(kernel_cache, "import_module", broken)
+    assert engine.engine_name() == "numpy"
+    X, y = table(50)
+    assert predict_forest(grow_forest(X, y, trees=3), X, (0.5,)).quantiles.shape == (50, 1)
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_code_is_compiled_once_and_never_beside_the_sources(root: Path, tmp_path
         "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    environment.pop(engine.SWITCH, None)
+    environment.pop(kernel_cache.SWITCH, None)
     command = [sys.executable, "-c", script, str(root / "scripts")]
     seen = [
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
@@ -281,7 +281,7 @@ def test_a_numba_that_cannot_compile_leaves_the_work_to_numpy(monkeypatch):
     forest = grow_forest(X, y, trees=5, min_leaf=3, seed=1)
     expected = predict_forest(forest, X, (0.1, 0.5)).quantiles
     monkeypatch.setattr(compiled, "predict_compiled", fail)
-    monkeypatch.setattr(engine, "_unusable", threading.Event())
+    monkeypatch.setattr(engine, "_kernels", fresh_kernels())
     np.testing.assert_allclose(
         predict_forest(forest, X, (0.1, 0.5)).quantiles, expected, atol=1e-12
     )

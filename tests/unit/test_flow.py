@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from importlib.util import find_spec
 
@@ -12,8 +11,10 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from soil_moisture_mapper.plugin.core import kernel_cache
 from soil_moisture_mapper.plugin.core.covariates import flow, flow_engine
 from soil_moisture_mapper.plugin.core.errors import Cancelled
+from soil_moisture_mapper.plugin.core.kernel_cache import Kernels
 from soil_moisture_mapper.plugin.core.progress import Progress
 
 NEIGHBOURS = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c]
@@ -259,7 +260,7 @@ def test_kernels_flow_as_numpy_does(monkeypatch, always_compiled, seed):
     fast = flow.fill_depressions(z)
     cells = [flow.accumulate_upslope(fast, 7.0, 11.0, open_edge=edge) for edge in (True, False)]
     assert flow_engine._kernels(z.size) is not None
-    monkeypatch.setenv(flow_engine.SWITCH, "numpy")
+    monkeypatch.setenv(kernel_cache.SWITCH, "numpy")
     assert flow_engine._kernels(z.size) is None
     plain = flow.fill_depressions(z)
     np.testing.assert_array_equal(fast.level, plain.level)
@@ -299,7 +300,8 @@ def test_numba_that_cannot_compile_leaves_flow_to_numpy(monkeypatch, always_comp
 
     z = np.random.default_rng(0).normal(size=(30, 30))
     expected = flow.upslope_cells(z, 1.0, 1.0)
-    monkeypatch.setattr(flow_engine, "_unusable", threading.Event())
+    fresh = Kernels("flow_compiled", flow_engine.__package__)
+    monkeypatch.setattr(flow_engine, "_compiled", fresh)
     monkeypatch.setattr(flow_compiled, "flood_some", fail)
     np.testing.assert_allclose(flow.upslope_cells(z, 1.0, 1.0), expected, rtol=1e-12)
     assert flow_engine._kernels(z.size) is None

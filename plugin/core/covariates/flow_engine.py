@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
 
-from ..kernel_cache import SWITCH
+from ..kernel_cache import Kernels
 from ..progress import Progress
 
 FEWEST = 300_000  # cells; with fewer, loading the kernels takes longer than the work
 _AT_ONCE = 1 << 20  # cells between two looks at the cancel button
-_unusable = threading.Event()  # this numba cannot compile the kernels
+_compiled = Kernels("flow_compiled", str(__package__))
 
 
 def bytes_per_cell(cells: int) -> int:
@@ -59,7 +54,7 @@ def flood_fast(
                 pit = _longer(pit)
             progress.step(int(counts[kernels.ORDER]) / total)
     except kernels.NumbaError:
-        _unusable.set()
+        _compiled.give_up()
         return None
     return level.reshape(z.shape), order[: counts[kernels.ORDER]], parent
 
@@ -88,7 +83,7 @@ def accumulate_fast(
             )
             progress.step(1.0 - start / len(order))
     except kernels.NumbaError:
-        _unusable.set()
+        _compiled.give_up()
         return None
     return water.reshape(level.shape)
 
@@ -100,18 +95,4 @@ def _longer(array: np.ndarray) -> np.ndarray:
 
 
 def _kernels(cells: int) -> ModuleType | None:
-    switched_off = os.environ.get(SWITCH, "").strip().lower() == "numpy"
-    if cells < FEWEST or switched_off or _unusable.is_set():
-        return None
-    return _load_kernels()
-
-
-@cache
-def _load_kernels() -> ModuleType | None:
-    """Return the module of kernels; None where numba is missing or does not fit this NumPy."""
-    if find_spec("numba") is None:
-        return None
-    try:
-        return import_module(".flow_compiled", __package__)
-    except (ImportError, AttributeError, SystemError, OSError, RuntimeError):
-        return None
+    return None if cells < FEWEST else _compiled.chosen()

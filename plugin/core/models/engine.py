@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..kernel_cache import SWITCH
+from ..kernel_cache import Kernels
 from .compact import CompactForest, compact_forest, sort_keys
 from .forest import Forest
 
 _layouts: WeakKeyDictionary[Forest, CompactForest | None] = WeakKeyDictionary()
 _lock = threading.Lock()
-_unusable = threading.Event()  # this numba cannot compile the kernels
+_kernels = Kernels("compiled", str(__package__))
 
 
 def engine_name() -> str:
     """Return which engine predicts here: ``compiled`` or ``numpy``."""
-    return "numpy" if _chosen_kernels() is None else "compiled"
+    return "numpy" if _kernels.chosen() is None else "compiled"
 
 
 def predict_fast(
@@ -44,7 +39,7 @@ def predict_fast(
     weighted : bool
         Whether leaves have equal weights, or draws.
     """
-    kernels = _chosen_kernels()
+    kernels = _kernels.chosen()
     layout = None if kernels is None else _layout(forest)
     if kernels is None or layout is None:
         return None
@@ -69,26 +64,9 @@ def predict_fast(
             quantiles,
         )
     except kernels.NumbaError:
-        _unusable.set()
+        _kernels.give_up()
         return None
     return mean, sd, quantiles
-
-
-def _chosen_kernels() -> ModuleType | None:
-    if _unusable.is_set() or os.environ.get(SWITCH, "").strip().lower() == "numpy":
-        return None
-    return _load_kernels()
-
-
-@cache
-def _load_kernels() -> ModuleType | None:
-    """Return the module of kernels; None where numba is missing or does not fit this NumPy."""
-    if find_spec("numba") is None:
-        return None
-    try:
-        return import_module(".compiled", __package__)
-    except (ImportError, AttributeError, SystemError, OSError, RuntimeError):
-        return None
 
 
 def _layout(forest: Forest) -> CompactForest | None:

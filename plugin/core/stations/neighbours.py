@@ -7,18 +7,14 @@ precision, so that they differ by rounding only.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
-from functools import cache, cached_property
-from importlib import import_module
-from importlib.util import find_spec
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..kernel_cache import SWITCH
+from ..kernel_cache import Kernels
 
 _LEAF = 16
 _STRIDE = 4  # the kernels take coordinates four at a time
@@ -26,7 +22,7 @@ _PAIRS_AT_ONCE = 40_000_000  # compared at worst between two looks at the cancel
 _QUERIES_AT_ONCE = 65_536
 _NO_FOLD = -1
 
-_unusable = threading.Event()  # this numba cannot compile the kernels
+_kernels = Kernels("neighbours_compiled", str(__package__))
 
 Check = Callable[[], None]
 
@@ -106,7 +102,7 @@ class NeighbourIndex:
             try:
                 return self._search_compiled(kernels, queries, radius, skip, check)
             except kernels.NumbaError:
-                _unusable.set()
+                _kernels.give_up()
         return self._search_plain(queries, radius, skip, check)
 
     def _search_compiled(
@@ -202,19 +198,7 @@ class NeighbourIndex:
 
 def chosen_kernels() -> ModuleType | None:
     """Return the module of kernels; None where SciPy has to search."""
-    if _unusable.is_set() or os.environ.get(SWITCH, "").strip().lower() == "numpy":
-        return None
-    return _load_kernels()
-
-
-@cache
-def _load_kernels() -> ModuleType | None:
-    if find_spec("numba") is None:
-        return None
-    try:
-        return import_module(".neighbours_compiled", __package__)
-    except (ImportError, AttributeError, SystemError, OSError, RuntimeError):
-        return None
+    return _kernels.chosen()
 
 
 def _pieces(points: int) -> int:
