@@ -46,6 +46,13 @@ def anomalies(values: np.ndarray, date: np.ndarray, station: np.ndarray) -> np.n
     return result
 
 
+def paired_anomalies(
+    observed: np.ndarray, predicted: np.ndarray, date: np.ndarray, station: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the anomalies of measured and predicted values, all finite, each (n,)."""
+    return anomalies(observed, date, station), anomalies(predicted, date, station)
+
+
 def anomaly_correlation(
     observed: np.ndarray, predicted: np.ndarray, date: np.ndarray, station: np.ndarray
 ) -> tuple[float | None, int]:
@@ -55,8 +62,7 @@ def anomaly_correlation(
     anomalies, or where one of the two does not vary.
     """
     used = np.isfinite(observed) & np.isfinite(predicted)
-    o = anomalies(observed[used], date[used], station[used])
-    p = anomalies(predicted[used], date[used], station[used])
+    o, p = paired_anomalies(observed[used], predicted[used], date[used], station[used])
     there = np.isfinite(o) & np.isfinite(p)
     o, p = o[there], p[there]
     if o.size < 3:

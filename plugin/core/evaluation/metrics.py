@@ -225,6 +225,20 @@ def write_metrics(rows: Iterable[Row], path: Path) -> None:
         writer.writerows([_text(row.get(column)) for column in COLUMNS] for row in listed)
 
 
+def interval_score(observed: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """Return the mean interval score of 90 % intervals: width + (2/α) · distance outside.
+
+    Source: Gneiting & Raftery 2007, doi:10.1198/016214506000001437.
+    """
+    return float(np.mean(interval_scores(observed, low, high)))
+
+
+def interval_scores(observed: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the interval score of each row, (n,); NaN where a bound is missing."""
+    outside = np.maximum(0.0, np.maximum(low - observed, observed - high))
+    return np.asarray(high - low + 2.0 / _ALPHA * outside)
+
+
 def find_row(rows: Sequence[Row], scope: str, source: str, group: str = "") -> Row | None:
     """Return the line of `scope`, `group` and `source`, or None."""
     for row in rows:
@@ -287,11 +301,10 @@ def _interval_scores(o: np.ndarray, low: np.ndarray, high: np.ndarray) -> Row:
     if not np.any(there):
         return {}
     o, low, high = o[there], low[there], high[there]
-    outside = np.maximum(0.0, np.maximum(low - o, o - high))
     return {
         "picp90": float(np.mean((low <= o) & (o <= high))),
         "width90": float(np.mean(high - low)),
-        "interval_score90": float(np.mean(high - low + 2.0 / _ALPHA * outside)),
+        "interval_score90": interval_score(o, low, high),
     }
 
 

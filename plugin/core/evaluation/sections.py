@@ -12,8 +12,10 @@ from ..models.record import Model
 from ..stations.rows import TrainingRows
 from .by_station import station_means
 from .figures import moisture_limits, residual_map, scatter_figure, widest_error
+from .groups import season_name
 from .metrics import Row, natural_order
 from .report import (
+    MISSING,
     UNIT,
     Html,
     box,
@@ -36,12 +38,6 @@ from .report import (
     table,
 )
 
-_SEASON_NAMES = {
-    "DJF": "December–February",
-    "MAM": "March–May",
-    "JJA": "June–August",
-    "SON": "September–November",
-}
 _SCORE_HEADER = (
     "n",
     "stations",
@@ -52,10 +48,13 @@ _SCORE_HEADER = (
     "MAE",
     "inside 90\u202f%",
     "width 90\u202f%",
+    "interval score",
     "R²",
     "r",
     "slope",
+    "anomaly r",
 )
+_MAY_BE_EMPTY = ("inside 90\u202f%", "width 90\u202f%", "interval score", "anomaly r")
 _OPEN_STATIONS = 20
 
 
@@ -81,9 +80,11 @@ def score_cells(row: Row | None) -> list[str]:
         number(row["mae"]),
         percent(row["picp90"]),
         number(row["width90"]),
+        number(row.get("interval_score90")),
         _r2(row["r2"]),
         number(row["r"], 2),
         number(row["slope"], 2),
+        number(row.get("anomaly_r"), 2),
     ]
 
 
@@ -109,7 +110,8 @@ def score_lines(
     listed = list(rows)
     if len(labels) < 2:
         body = [[shown_group(row), *score_cells(row)] for row in listed]
-        return table([first, *_SCORE_HEADER], body, caption=caption)
+        header, body = _filled([first, *_SCORE_HEADER], body)
+        return table(header, body, caption=caption)
     groups = dict.fromkeys((row["scope"], row["group"]) for row in listed)
     body, starts = [], []
     for group in groups:
@@ -118,7 +120,7 @@ def score_lines(
             if (row["scope"], row["group"]) == group:
                 name = shown_group(row) if len(body) == starts[-1] else ""
                 body.append([name, labels.get(row["source"], row["source"]), *score_cells(row)])
-    header = [first, "source", *_SCORE_HEADER]
+    header, body = _filled([first, "source", *_SCORE_HEADER], body)
     return table(header, body, caption=caption, text_columns=2, starts=starts)
 
 
@@ -136,11 +138,6 @@ def shown_group(row: Row) -> str:
         "station_median": "median over stations",
     }
     return group or whole.get(row["scope"], "")
-
-
-def season_name(season: str) -> str:
-    """Return the months of a season."""
-    return _SEASON_NAMES.get(season, season)
 
 
 def score_section(
@@ -335,6 +332,16 @@ def model_facts(model: Model) -> list[tuple[str, Any]]:
     if model.class_fields:
         pairs.append(("Classes reported by", ", ".join(model.class_fields)))
     return pairs
+
+
+def _filled(header: list[str], body: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Leave out the columns of further scores that are empty in every row."""
+    kept = [
+        i
+        for i, name in enumerate(header)
+        if name not in _MAY_BE_EMPTY or any(row[i] != MISSING for row in body)
+    ]
+    return [header[i] for i in kept], [[row[i] for i in kept] for row in body]
 
 
 def _r2(value: float | None) -> str:

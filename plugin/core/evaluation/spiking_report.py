@@ -17,6 +17,7 @@ from ..stations.rows import TrainingRows
 from .alternatives_section import spiking_alternatives
 from .by_station import held_bias, held_rmse, score_changes
 from .figures import change_figure
+from .group_coverage_section import group_coverage_part
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
 from .metrics import Row, find_row, natural_order
 from .paired import FEWEST_STATIONS
@@ -377,6 +378,7 @@ def _interval_section(result: SpikeResult) -> Html:
             heading(title),
             paragraph(note) if note else None,
             coverage_part(held, f"{what}, spiked model", raw=raw, earlier=earlier),
+            group_coverage_part(held, f"{what}, spiked model", raw=raw),
         ]
     parts += [heading("Margins"), margins_table(result.model.calibration)]
     return section("Prediction intervals", *parts)

@@ -10,6 +10,7 @@ from ..models.heldout import Fold
 from ..models.training import TrainResult
 from ..progress import Progress
 from .figures import importance_figure
+from .group_coverage_section import group_coverage_part, shortfall
 from .importance import (
     HeldOutFold,
     Importance,
@@ -146,6 +147,7 @@ def _summary(result: TrainResult, overall: Row) -> Html:
                 f"width {number(overall['width90'])} {UNIT}",
             )
         )
+    narrow = shortfall(result.station)
     return Html(
         paragraph(
             f"At stations the model had not seen, its predictions are off by "
@@ -154,6 +156,7 @@ def _summary(result: TrainResult, overall: Row) -> Html:
             f"grown without it, in {plural(len(result.folds), 'fold')} of whole stations.",
             kind="lead",
         )
+        + (paragraph(narrow) if narrow else "")
         + tiles(items)
     )
 
@@ -188,12 +191,14 @@ def _interval_section(result: TrainResult) -> Html:
         heading("New station of a known network"),
         _station_share(station_coverage(result.station)),
         coverage_part(result.station, "stations not seen", raw=raw),
+        group_coverage_part(result.station, "stations not seen", raw=raw),
     ]
     if result.network is not None:
         parts += [
             heading("New network"),
             _station_share(station_coverage(result.network)),
             coverage_part(result.network, "networks not seen", raw=raw),
+            group_coverage_part(result.network, "networks not seen", raw=raw),
         ]
     parts += [heading("Margins"), margins_table(result.model.calibration)]
     return section("Prediction intervals", *parts)

@@ -71,6 +71,15 @@ def validate_model(
     return ValidationResult(model, held, baseline, baseline_name if baseline is not None else "")
 
 
+def shared_rows(result: ValidationResult) -> tuple[HeldOut, HeldOut] | None:
+    """Return model and baseline on the rows where both have a value; None without a baseline."""
+    if result.baseline is None:
+        return None
+    both = np.isfinite(result.baseline)
+    held = result.held.take(both)
+    return held, replace(held, mean=result.baseline[both], calibrated=None)
+
+
 def residual_table(result: ValidationResult) -> Table:
     """Return measured, predicted and residual of each row, at its position.
 

@@ -7,28 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from .by_station import station_rmse
-from .figures import moisture_limits, scatter_figure
+from .baseline_section import baseline_section
+from .bootstrap import ScoreInterval, score_intervals
+from .figures import moisture_limits, widest_error
+from .group_coverage_section import group_coverage_part, shortfall
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
-from .metrics import Row, find_row, score
-from .paired import FEWEST_STATIONS, paired_tests
+from .metrics import Row, find_row
 from .report import (
     UNIT,
     Html,
-    box,
-    count,
     facts,
     gallery,
     heading,
+    join,
     number,
     page,
     paragraph,
     percent,
-    picture,
     plural,
     section,
-    strong,
-    table,
     tiles,
     write_page,
 )
@@ -38,14 +35,13 @@ from .sections import (
     model_facts,
     rows_facts,
     scatter,
-    score_cells,
-    score_header,
     score_section,
     settings_section,
+    station_errors,
     station_map,
     warnings_box,
 )
-from .validation import ValidationResult
+from .validation import ValidationResult, shared_rows
 from .validation_sections import (
     boxes_section,
     certainty_section,
@@ -68,8 +64,6 @@ def validation_report(
         What the run warned of.
     """
     rows = validation_metrics(result)
-    values = [result.held.rows.y, result.held.mean]
-    limits = moisture_limits(*values, *([] if result.baseline is None else [result.baseline]))
     labels = {"model": "model"}
     if result.baseline is not None:
         labels["baseline"] = result.baseline_name
@@ -80,18 +74,11 @@ def validation_report(
         _summary(result, find_row(rows, "overall", "model") or {}),
         warnings_box(warnings),
         section("Data", facts(rows_facts(result.held.rows))),
-        _baseline_section(result),
+        baseline_section(result),
         score_section(rows, labels),
         certainty_section(result),
         boxes_section(result, rows, labels),
-        section(
-            "Measured against predicted",
-            gallery(
-                scatter(result.held, "model", limits),
-                _baseline_picture(result, limits),
-                station_map(result.held, "model"),
-            ),
-        ),
+        _pictures(result),
         series_section(result),
         _interval_section(result),
         distance_section(result),
@@ -114,79 +101,49 @@ def _summary(result: ValidationResult, overall: Row) -> Html:
     if overall["picp90"] is not None:
         width = f"width {number(overall['width90'])} {UNIT}"
         items.append(("Inside the 90 % interval", percent(overall["picp90"]), width))
+    sure = _certain(result)
     said = paragraph(
-        f"At {stations} the model is off by {number(overall['rmse'])} {UNIT} (RMSE), with a bias "
-        f"of {number(overall['me'], signed=True)} {UNIT}.",
+        f"At {stations} the model is off by {number(overall['rmse'])} {UNIT} (RMSE"
+        f"{_ends(sure, 'rmse')}), with a bias of {number(overall['me'], signed=True)} {UNIT}"
+        f"{_ends(sure, 'me', ' (', ')')}.",
         kind="lead",
     )
-    return Html(said + tiles(items))
+    narrow = shortfall(result.held)
+    return Html(said + (paragraph(narrow) if narrow else "") + tiles(items))
 
 
-def _baseline_section(result: ValidationResult) -> Html:
-    """Set the model beside the baseline on the rows where both have a value."""
-    if result.baseline is None:
-        return Html("")
+def _certain(result: ValidationResult) -> dict[str, ScoreInterval]:
     rows = result.held.rows
-    shared = np.isfinite(result.baseline)
-    station = rows.station[shared]
-    lines, errors = [], {}
-    low, high = (bound[shared] for bound in result.held.bounds(0.9))
-    for name, predicted in (("model", result.held.mean), ("baseline", result.baseline)):
-        bounds = {"lower": low, "upper": high} if name == "model" else {}
-        found = score(rows.y[shared], predicted[shared], station=station, **bounds)
-        shown = "model" if name == "model" else result.baseline_name
-        lines.append([shown, *score_cells(found)])
-        errors[name] = (found["rmse"], station_rmse(rows.y[shared], predicted[shared], station))
-    (ours, by_ours), (theirs, by_theirs) = errors["model"], errors["baseline"]
-    better = "errs less than" if ours < theirs else "does not err less than"
-    test = paired_tests(by_theirs, by_ours)
-    return section(
-        f"Model and {result.baseline_name} side by side",
-        box(
-            paragraph(
-                strong(f"The model {better} {result.baseline_name}"),
-                f": RMSE {number(ours)} against {number(theirs)} {UNIT} on the same "
-                f"{plural(int(shared.sum()), 'row')}.",
-                kind="lead",
-            ),
-            kind="good" if ours < theirs else "open",
+    return score_intervals(rows.y, result.held.mean, rows.station)
+
+
+def _ends(found: dict[str, ScoreInterval], name: str, before: str = ", ", after: str = "") -> str:
+    one = found.get(name)
+    if one is None:
+        return ""
+    low, high = (number(value, signed=name == "me") for value in (one.low, one.high))
+    return f"{before}95 % interval {low} to {high}{after}"
+
+
+def _pictures(result: ValidationResult) -> Html:
+    """Draw readings against predictions and errors on maps, the baseline on the same axes."""
+    sides = [(result.held, "model")]
+    shared = shared_rows(result)
+    if shared is not None:
+        sides.append((shared[1], result.baseline_name))
+    limits = moisture_limits(result.held.rows.y, *[held.mean for held, _ in sides])
+    widest = widest_error(np.concatenate([station_errors(held)[3] for held, _ in sides]))
+    return join(
+        section("Measured against predicted", gallery(*[scatter(*side, limits) for side in sides])),
+        section(
+            "Where the errors are",
+            gallery(*[station_map(*side, widest=widest) for side in sides]),
         ),
-        table(["source", *score_header()], lines, caption="On the rows where both have a value."),
-        _test_line(test.n, test.shift, test.low, test.high, test.p),
-    )
-
-
-def _test_line(
-    n: int, shift: float | None, low: float | None, high: float | None, p: float | None
-) -> Html:
-    if low is None or shift is None:
-        return paragraph(
-            f"With fewer than {FEWEST_STATIONS} stations the difference is not tested.",
-            kind="small",
-        )
-    chance = "–" if p is None else "< 0.001" if p < 0.001 else number(p)
-    return paragraph(
-        f"RMSE by station, model − baseline, {count(n)} stations: Hodges–Lehmann shift "
-        f"{number(shift, signed=True)} {UNIT} (95 % interval {number(low, signed=True)} to "
-        f"{number(high, signed=True)}), Wilcoxon's signed-rank test p = {chance}. Descriptive: "
-        "stations near each other are not independent.",
-        kind="small",
-    )
-
-
-def _baseline_picture(result: ValidationResult, limits: tuple[float, float]) -> Html:
-    if result.baseline is None:
-        return Html("")
-    rows = result.held.rows
-    shared = int(np.isfinite(result.baseline).sum())
-    return picture(
-        scatter_figure(rows.y, result.baseline, f"by {result.baseline_name}", limits),
-        f"Measured against {result.baseline_name}; {plural(shared, 'row')}.",
-        f"Scatter of measured soil moisture against {result.baseline_name}",
     )
 
 
 def _interval_section(result: ValidationResult) -> Html:
+    raw = result.model.forest.has_distribution
     share = station_coverage(result.held)
     note = None
     if share is not None:
@@ -195,7 +152,8 @@ def _interval_section(result: ValidationResult) -> Html:
         "Prediction intervals",
         paragraph(POINT_NOTE),
         note,
-        coverage_part(result.held, "validated rows", raw=result.model.forest.has_distribution),
+        coverage_part(result.held, "validated rows", raw=raw),
+        group_coverage_part(result.held, "validated rows", raw=raw),
         heading("Margins"),
         margins_table(result.model.calibration),
     )

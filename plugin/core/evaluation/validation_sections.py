@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..models.heldout import HeldOut
 from ..stations.dissimilarity import covariate_space
 from ..stations.rows import TrainingRows
 from .bootstrap import DRAWS, FEWEST_STATIONS, ScoreInterval, score_intervals
-from .metrics import SEASONS, Row, natural_order, season_of
+from .groups import groupings
+from .metrics import Row, interval_scores, natural_order
 from .report import (
     UNIT,
     Html,
@@ -26,12 +28,22 @@ from .report import (
     section,
     table,
 )
-from .sections import season_name
 from .station_figures import Series, box_figure, distance_figure, series_figure
 from .validation import ValidationResult
 
-_SHOWN = ("me", "rmse", "ubrmse", "mae", "r2", "r", "picp90")
-_TITLES = ("ME", "RMSE", "ubRMSE", "MAE", "R²", "r", "inside 90\u202f%")
+_SHOWN = {
+    "me": "ME",
+    "rmse": "RMSE",
+    "ubrmse": "ubRMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "r": "r",
+    "slope": "slope",
+    "anomaly_r": "anomaly r",
+    "picp90": "inside 90\u202f%",
+    "interval_score90": "interval score",
+}
+_UNITLESS = ("r2", "r", "slope", "anomaly_r")
 _BOXED = (("r", "r"), ("me", f"ME ({UNIT})"), ("rmse", f"RMSE ({UNIT})"), ("r2", "R²"))
 _FEWEST_DATES = 5
 _MOST_SERIES = 24
@@ -42,13 +54,9 @@ _MOST_ROWS = 20_000
 def certainty_section(result: ValidationResult) -> Html:
     """Return 95 % intervals of the scores from drawing stations, overall and by group."""
     held = result.held
-    low, high = held.bounds(0.9)
-    inside = np.where(np.isnan(low), np.nan, ((low <= held.rows.y) & (held.rows.y <= high)))
     lines: list[list[str]] = []
     for name, rows in _groups(held.rows):
-        found = score_intervals(
-            held.rows.y[rows], held.mean[rows], held.rows.station[rows], inside=inside[rows]
-        )
+        found = _intervals(held.take(rows))
         if found:
             stations = len(set(held.rows.station[rows]))
             lines.append([name, count(int(rows.sum())), count(stations), *_cells(found)])
@@ -63,7 +71,7 @@ def certainty_section(result: ValidationResult) -> Html:
             "other share weather and soil, so the true uncertainty is larger.",
             kind="small",
         ),
-        table(["rows", "n", "stations", *_TITLES], lines),
+        table(["rows", "n", "stations", *_SHOWN.values()], lines),
     )
 
 
@@ -155,25 +163,34 @@ def _cells(found: dict[str, ScoreInterval]) -> list[str]:
         elif name == "picp90":
             cells.append(f"{percent(one.low)} … {percent(one.high)}")
         else:
-            digits = 2 if name in ("r2", "r") else 3
+            digits = 2 if name in _UNITLESS else 3
             signed = name == "me"
             ends = [number(value, digits, signed=signed) for value in (one.low, one.high)]
             cells.append(" … ".join(ends))
     return cells
 
 
+def _intervals(held: HeldOut) -> dict[str, ScoreInterval]:
+    rows = held.rows
+    low, high = held.bounds(0.9)
+    known = np.isfinite(low) & np.isfinite(high)
+    inside = np.where(known, (low <= rows.y) & (rows.y <= high), np.nan)
+    return score_intervals(
+        rows.y,
+        held.mean,
+        rows.station,
+        inside=inside,
+        interval=interval_scores(rows.y, low, high),
+        date=rows.date,
+    )
+
+
 def _groups(rows: TrainingRows) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield all rows, then those of each network, class and season that is not all of them."""
+    """Yield all rows, then those of each network, season and class that is not all of them."""
     yield "all rows", np.ones(len(rows), dtype=bool)
-    named = [("network", rows.network.astype(str)), *_class_columns(rows)]
-    for field, values in named:
-        for name in natural_order(set(values) - {""}):
-            if (values != name).any():
-                yield f"{field} {name}", values == name
-    season = season_of(rows.date)
-    for name in SEASONS:
-        if (season == name).any() and (season != name).any():
-            yield season_name(name), season == name
+    for _, groups in groupings(rows):
+        for group in groups:
+            yield group.label, group.rows
 
 
 def _class_columns(rows: TrainingRows) -> list[tuple[str, np.ndarray]]:
