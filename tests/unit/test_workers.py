@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
 import pytest
 from soil_moisture_mapper.plugin.core.errors import Cancelled
 from soil_moisture_mapper.plugin.core.progress import Progress
-from soil_moisture_mapper.plugin.core.rasters.workers import compute_in_order
+from soil_moisture_mapper.plugin.core.rasters.workers import compute_in_order, results_in_order
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -76,3 +77,18 @@ def test_cancel_ends_the_wait_for_a_slow_block():
 
 def test_nothing_to_do():
     compute_in_order(lambda _: 1 / 0, [], lambda *_: None, 2)
+
+
+def test_work_under_way_is_told_when_the_caller_ends_early():
+    told = []
+
+    def work(number, stop):
+        if number:
+            told.append(stop.wait(5))
+        return number
+
+    with contextlib.closing(results_in_order(work, range(9), 2)) as results:
+        assert next(results) == 0
+        time.sleep(0.05)  # the next two are under way
+    assert told and all(told)
+    assert len(told) <= 2

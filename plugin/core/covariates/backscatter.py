@@ -17,9 +17,10 @@ from ..progress import Progress
 from ..rasters.cache import bounded_cache
 from ..rasters.grids import Extent, Grid, Window
 from ..rasters.styles import continuous_style
+from ..rasters.workers import results_in_order
 from ..rasters.writing import RasterWriter
 from .backscatter_bands import DEFAULT_BANDS, POLARISATIONS, ROLES, parse_bands
-from .backscatter_blocks import BlockMaker, Marks, Preparation, work_in_order
+from .backscatter_blocks import BlockMaker, Marks, Preparation
 from .backscatter_grid import block_windows, common_grid, cut_grid
 from .backscatter_passes import Pass, find_passes
 from .backscatter_units import check_units
@@ -139,7 +140,7 @@ def _write_all(
 
     jobs = ((one, window) for one in passes for window in windows)
     names, empty = [], []
-    with contextlib.closing(work_in_order(work, jobs, threads, progress)) as blocks:
+    with contextlib.closing(results_in_order(work, jobs, threads, progress)) as blocks:
         for done, one in enumerate(passes):
             filled = np.zeros(len(maker.roles), dtype=np.int64)
             with _writer(maker, one, folder) as writer:

@@ -1,14 +1,11 @@
-"""Blocks of prepared backscatter: read, masked, averaged, smoothed; in threads, in order."""
+"""Blocks of prepared backscatter: read, masked, averaged, smoothed."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -31,11 +28,7 @@ from .backscatter_images import ImageBand
 from .backscatter_passes import Pass
 
 PORTION = 250_000  # source cells of a band read at a time: they stay in the processor's cache
-_POLL_SECONDS = 0.1
 _REACH = 1  # of the Gaussian, in cells
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -214,35 +207,3 @@ def _strips(source: Grid, target: Grid, place: Window) -> list[Window]:
         Window(place.col, row, place.width, min(rows, stop - row))
         for row in range(place.row, stop, rows)
     ]
-
-
-def work_in_order(
-    work: Callable[[Job, threading.Event], Result],
-    jobs: Iterable[Job],
-    threads: int,
-    progress: Progress,
-) -> Generator[Result, None, None]:
-    """Do jobs in threads and yield the results in the order of the jobs.
-
-    The calling thread asks for cancel. When it stops early the threads are told and waited for.
-    """
-    stop = threading.Event()
-    waiting: deque[Future[Result]] = deque()
-    todo = iter(jobs)
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        try:
-            while True:
-                while len(waiting) <= max(1, threads):
-                    job = next(todo, None)
-                    if job is None:
-                        break
-                    waiting.append(pool.submit(work, job, stop))
-                if not waiting:
-                    return
-                while not wait([waiting[0]], timeout=_POLL_SECONDS).done:
-                    progress.check()
-                yield waiting.popleft().result()
-        finally:
-            stop.set()
-            for future in waiting:
-                future.cancel()

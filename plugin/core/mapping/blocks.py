@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import defaultdict, deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence, TypeVar
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from ..models.record import Model, predict_model
 from ..progress import Progress
 from ..rasters.grids import Grid, Window
 from ..rasters.warping import CovariateReader, Source
+from ..rasters.workers import results_in_order
 from ..rasters.writing import BYTE_NODATA, rasterize_mask
 from .days import DayPlan
 
@@ -28,6 +28,8 @@ _LAST_CODE = BYTE_NODATA - 1
 _ROWS_AT_ONCE = 4096  # pixels predicted between two looks at the cancel button
 _POLL_SECONDS = 0.2
 _SQUARE = 8
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -299,37 +301,18 @@ class Turns:
 
 
 def run_blocks(
-    work: Callable[[Window, threading.Event], Any],
+    work: Callable[[Window, threading.Event], Result],
     windows: Sequence[Window],
     threads: int,
     progress: Progress,
-) -> list[Any]:
-    """Do the work of each window in threads; results come in the order of the windows.
+) -> list[Result]:
+    """Do the work of each window in threads, report it, and return the results in their order.
 
-    The calling thread reports progress and asks for cancel. After an error or a cancel the
-    threads are told to stop and waited for.
+    `work` is told to stop by an event, as in `results_in_order`.
     """
-    stop = threading.Event()
-    results: list[Any] = []
-    waiting: deque[Future[Any]] = deque()
-    todo = iter(windows)
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        try:
-            while True:
-                while len(waiting) < 2 * max(1, threads):
-                    window = next(todo, None)
-                    if window is None:
-                        break
-                    waiting.append(pool.submit(work, window, stop))
-                if not waiting:
-                    return results
-                if not wait([waiting[0]], timeout=_POLL_SECONDS).done:
-                    progress.check()
-                    continue
-                results.append(waiting.popleft().result())
-                progress.step(len(results) / len(windows))
-        except BaseException:
-            stop.set()
-            for future in waiting:
-                future.cancel()
-            raise
+    results: list[Result] = []
+    with contextlib.closing(results_in_order(work, windows, threads, progress)) as found:
+        for result in found:
+            results.append(result)
+            progress.step(len(results) / len(windows))
+    return results
