@@ -16,9 +16,8 @@ import numpy as np
 
 from ..rasters.easegrid import EASE_CRS, WORLD_WIDTH, EaseGrid
 from ..rasters.grids import Grid, Window, parse_crs, place, transform_points
+from ..rasters.tiles import TILE
 
-TILE = 256
-"""Raster cells a side that are looked at together, counted from the raster's first cell."""
 _TOUCH = 1e-9  # of a grid cell: overlaps thinner than this are rounding
 _EARTH = 6371000.0
 _METRES_A_DEGREE = 111_000.0
