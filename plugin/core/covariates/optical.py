@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..progress import Progress
 from ..rasters.cache import bounded_cache
 from ..rasters.grids import Grid, Window
 from ..rasters.styles import continuous_style
+from ..rasters.workers import results_in_order
 from ..rasters.writing import RasterWriter
 from .cloud import DROPPED, MaskRule, check_classes, parse_clear_values
 from .optical_cells import Tally, clean_reflectance, report_tallies
@@ -24,7 +26,7 @@ from .reflectance_scaling import GivenFactors, scene_scaling
 from .rows import listed
 from .sensors import ROLES, Sensor, parse_bands, shown
 from .sensors_bands import ProductBand, Scaling, describe_bands, describe_days
-from .sensors_grids import BandReader, blocks_ahead
+from .sensors_grids import BandReader
 from .table import RasterInput
 
 CELLS = ("finest", "coarsest")
@@ -293,13 +295,14 @@ def _write(job: _Job, target: Path, tally: Tally, progress: Progress) -> None:
                 BandReader(job.scene.mask, Scaling(), job.grid, method="nearest", progress=progress)
             )
 
-        def compute(window: Window) -> np.ndarray:
+        def compute(window: Window, _: threading.Event) -> np.ndarray:
             return _block(job, readers, mask, window, tally, progress)
 
-        blocks = stack.enter_context(contextlib.closing(blocks_ahead(windows, compute)))
-        for done, (window, block) in enumerate(blocks):
+        blocks = results_in_order(compute, windows, 1, progress)
+        stack.enter_context(contextlib.closing(blocks))
+        for done, (window, block) in enumerate(zip(windows, blocks), start=1):
             writer.write(window, block)
-            progress.step((done + 1) / len(windows))
+            progress.step(done / len(windows))
         if not tally.filled:
             raise _NothingLeft
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Callable, Generator, Sequence
 
 import numpy as np
 
@@ -154,22 +152,6 @@ class BandReader:
         method = automatic if self._method == "automatic" else self._method
         source = Source(band.names[0], band.path, band.index, method)
         return CovariateReader([source], self._grid, progress)
-
-
-def blocks_ahead(
-    windows: Sequence[Window], compute: Callable[[Window], np.ndarray]
-) -> Generator[tuple[Window, np.ndarray], None, None]:
-    """Yield each window with its block, while a thread computes the next one.
-
-    Close the iterator before the readers that `compute` uses.
-    """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = pool.submit(compute, windows[0])
-        for position, window in enumerate(windows):
-            block = pending.result()
-            if position + 1 < len(windows):
-                pending = pool.submit(compute, windows[position + 1])
-            yield window, block
 
 
 def _same_axes(source: Grid, target: Grid) -> bool:

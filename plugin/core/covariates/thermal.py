@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,10 +16,11 @@ from ..progress import Progress
 from ..rasters.cache import bounded_cache
 from ..rasters.grids import Window, crs_name, same_crs
 from ..rasters.styles import continuous_style
+from ..rasters.workers import results_in_order
 from ..rasters.writing import RasterWriter
 from .rows import listed
 from .sensors_bands import ProductBand, Scaling, describe_bands, describe_days
-from .sensors_grids import BandReader, blocks_ahead
+from .sensors_grids import BandReader
 from .table import RasterInput
 from .thermal_inputs import (
     UNITS,
@@ -302,13 +304,14 @@ def _write(job: ThermalDay, target: Path, tally: ThermalTally, progress: Progres
             for band, scaling in sources
         ]
 
-        def compute(window: Window) -> np.ndarray:
+        def compute(window: Window, _: threading.Event) -> np.ndarray:
             return _block(job, readers, window, tally, progress)
 
-        blocks = stack.enter_context(contextlib.closing(blocks_ahead(windows, compute)))
-        for done, (window, block) in enumerate(blocks):
+        blocks = results_in_order(compute, windows, 1, progress)
+        stack.enter_context(contextlib.closing(blocks))
+        for done, (window, block) in enumerate(zip(windows, blocks), start=1):
             writer.write(window, block)
-            progress.step((done + 1) / len(windows))
+            progress.step(done / len(windows))
         if not tally.differences:
             raise _NothingLeft
 
