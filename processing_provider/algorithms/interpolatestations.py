@@ -61,6 +61,8 @@ class InterpolateStations(MapParameters, SoilMoistureAlgorithm):
         )
         from ...plugin.core.mapping.interpolation_distance import metric_of
         from ...plugin.core.mapping.interpolation_stations import station_values
+        from ...plugin.core.stations.station_names import named_by_place
+        from ...plugin.core.stations.times import observation_days
 
         radius = None
         if self.given(parameters, "RADIUS"):
@@ -78,12 +80,20 @@ class InterpolateStations(MapParameters, SoilMoistureAlgorithm):
         metric = metric_of(grid)
         if metric.on_globe:
             progress.info("Distances are taken on the globe, not in the grid's own units.")
+        station = self.text(parameters, "STATION", context)
+        date_field = self.text(parameters, "DATE_FIELD", context)
+        table = self.table(parameters, "INPUT", context, progress.part(0.0, 0.3)).table
+        if date_field and table.has(date_field):
+            days = observation_days(table, date_field, progress)
+            table = table.with_columns({date_field: days})
+        if station:
+            table = named_by_place(table, station, progress)
         stations = station_values(
-            self.table(parameters, "INPUT", context, progress.part(0.0, 0.3)).table,
+            table,
             metric,
             field=name,
-            station=self.text(parameters, "STATION", context),
-            date_field=self.text(parameters, "DATE_FIELD", context),
+            station=station,
+            date_field=date_field,
             start=start,
             end=end,
             progress=progress,

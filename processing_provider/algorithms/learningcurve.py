@@ -116,7 +116,7 @@ class LearningCurve(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
 
 
 def _strata_of(local: Any, strata: str, progress: Progress) -> dict[str, str]:
-    from ...plugin.core.stations.splits import station_strata
+    from ...plugin.core.stations.splits_stations import station_strata
     from ...plugin.core.stations.table import Table
 
     table = Table({"station": local.station, strata: local.classes[strata]})

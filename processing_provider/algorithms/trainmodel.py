@@ -102,6 +102,7 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         """Return training rows and settings."""
         from ...plugin.core.models.heldout import ForestSettings
         from ...plugin.core.models.training import TrainSettings
+        from ...plugin.core.stations.constant_covariates import without_constant
         from ...plugin.core.stations.rows import training_rows
 
         source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.1))
@@ -118,6 +119,7 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
             text_numbers=source.keys.from_csv,
             progress=progress,
         )
+        rows, _ = without_constant(rows, progress)
         forest = ForestSettings(
             method=self.parameterAsEnumString(parameters, "METHOD", context),
             trees=self.parameterAsInt(parameters, "TREES", context),

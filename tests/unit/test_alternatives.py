@@ -256,7 +256,7 @@ def test_a_corrected_model_is_saved_and_predicts_as_judged(tmp_path):
     assert model.hyperparameters["correction"] == "bias"
     assert model.hyperparameters["shift"] == pytest.approx(result.shift.value)
     assert model.provenance["steps"][-1]["method"] == "bias correction"
-    assert any("cannot be told whether it has seen" in text for text in heard.messages)
+    assert any("cannot be told whether it has seen" in text for text in heard.warnings)
     with pytest.raises(InputError, match="spiked already"):
         correct_bias(model, spikes, SpikeSettings())
 

@@ -259,7 +259,7 @@ def test_dissimilarity_to_the_rows_of_a_model():
     centre, scale = training.mean(axis=0), training.std(axis=0, ddof=1)
     known, new = (training - centre) / scale, (X[:, [2, 0]] - centre) / scale
     np.testing.assert_allclose(found, cdist(new, known).min(axis=1) / pdist(known).mean())
-    assert progress.messages == ["Constant in the training rows of BASE_MODEL, left out: sand."]
+    assert progress.warnings == ["Constant in the training rows of BASE_MODEL, left out: sand."]
 
 
 def test_dissimilarity_uses_what_both_have():

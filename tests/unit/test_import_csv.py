@@ -506,7 +506,7 @@ def test_daily_files_of_uscrn(load):
     assert moistures(table) == [0.201]
     assert (table.text("station")[0], table.text("network")[0]) == ("53974", "USCRN")
     assert (table.x[0], table.y[0], table.column("depth_to")[0]) == (-96.61, 39.1, 0.05)
-    assert any("'LST_DATE' holds local days" in said for said in progress.messages)
+    assert any("'LST_DATE' holds local days" in said for said in progress.warnings)
     with pytest.raises(InputError, match="line 2, column 'LST_DATE'"):
         load(text.replace("20200102", "20201302"), "a.txt")
 

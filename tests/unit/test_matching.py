@@ -369,7 +369,11 @@ def test_times_with_an_offset_are_carried_to_utc(covariates):
         "2021-04-02",
         "2021-04-03",
     ]
-    assert any("2 times with an offset are carried to UTC" in t for t in progress.messages)
+    assert any(
+        "2 times of 'date' have an offset and are carried to UTC" in text
+        and "2 of them, such as '2021-04-01T23:30:00-05:00', fall on another day" in text
+        for text in progress.warnings
+    )
     assert any("without an offset from UTC" in text for text in progress.messages)
     assert match.matched.column("date").tolist() == days
 

@@ -27,7 +27,6 @@ from soil_moisture_mapper.plugin.core.evaluation.selection import (
     filled_covariates,
     smallest_enough,
     station_constant,
-    without_constant,
 )
 from soil_moisture_mapper.plugin.core.evaluation.selection_forward import (
     forward_cost,
@@ -38,6 +37,7 @@ from soil_moisture_mapper.plugin.core.evaluation.successive import choose_set, i
 from soil_moisture_mapper.plugin.core.models.heldout import ForestSettings, predict_folds
 from soil_moisture_mapper.plugin.core.models.training import choose_folds
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
+from soil_moisture_mapper.plugin.core.stations.constant_covariates import without_constant
 from soil_moisture_mapper.plugin.core.stations.rows import training_rows
 from soil_moisture_mapper.plugin.core.stations.table import Table
 

@@ -10,6 +10,7 @@ from ..models.distribution import predict_forest
 from ..models.heldout import Fold
 from ..models.training import choose_folds
 from ..progress import Progress
+from ..stations.constant_covariates import without_constant
 from ..stations.rows import TrainingRows
 from .importance import (
     HeldOutFold,
@@ -26,7 +27,6 @@ from .selection import (
     SetScorer,
     smallest_enough,
     station_constant,
-    without_constant,
 )
 from .selection_forward import ForwardStep, forward_cost, select_forward
 from .successive import choose_set, successive_sets

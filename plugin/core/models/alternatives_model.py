@@ -74,7 +74,7 @@ def correct_bias(
     progress = progress or Progress()
     check_spikes(base, spikes, 0.0, settings.allow_depth_mismatch, progress)
     if base.training is None:
-        progress.info(
+        progress.warn(
             "The model holds no training rows, so it cannot be told whether it has seen local "
             "stations; if it has, its errors at them look smaller than they are."
         )

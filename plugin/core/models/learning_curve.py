@@ -132,6 +132,7 @@ def learning_curve(
         progress=progress.part(0.0, 0.05),
     )
     means = _station_table(local, strata)
+    _tell_constant(means, local.covariates, settings, progress)
     fits = fits_at_most(settings)
     progress.info(
         f"{settings.draws} draws of {_test_count(settings, len(means))} test stations; up to "
@@ -244,6 +245,19 @@ def _station_table(local: TrainingRows, strata: Mapping[str, str] | None) -> Tab
     if strata:
         columns[_STRATUM] = np.array([strata[str(name)] for name in names], dtype=object)
     return Table(columns)
+
+
+def _tell_constant(
+    means: Table, covariates: tuple[str, ...], settings: CurveSettings, progress: Progress
+) -> None:
+    """Warn of covariates that designs in covariate space leave out."""
+    designs = [design for design in settings.designs if design not in NESTED]
+    same = [name for name in covariates if np.ptp(means.numeric(name)) == 0]
+    if same and designs:
+        progress.warn(
+            f"The same at every station, left out by the designs {', '.join(designs)}: "
+            f"{', '.join(same)}."
+        )
 
 
 def _test_count(settings: CurveSettings, stations: int) -> int:

@@ -143,12 +143,24 @@ def spike_model(
     globe = global_rows(base, spikes, validation, progress)
     forests = _forest_settings(base, settings)
     before = _base_forest(base, globe, forests, progress.part(0.0, 0.05))
+    _tell_majority(globe, spikes, progress)
     task = SpikeTask(base, globe, spikes, forests, before)
     if len(station_names(spikes)) < MIN_SPIKES:
         result = _spike_few(task, settings, progress)
     else:
         result = _spike_many(task, settings, progress)
     return _judge_validation(task, result, validation)
+
+
+def _tell_majority(globe: TrainingRows, spikes: TrainingRows, progress: Progress) -> None:
+    """Warn where the local rows outnumber the global ones even at the smallest weight."""
+    if len(spikes) > len(globe):
+        progress.warn(
+            f"There are more rows to spike with ({len(spikes)} of {len(station_names(spikes))} "
+            f"stations) than the model was trained on ({len(globe)} of "
+            f"{len(station_names(globe))}): at any weight it rests mostly on local readings. "
+            "Compare it with local readings alone."
+        )
 
 
 def _spike_few(task: SpikeTask, settings: SpikeSettings, progress: Progress) -> SpikeResult:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from datetime import timezone, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress
+from .csv_clock import Clocks
 from .csv_layout import ColumnNames, Layout, ValueColumn, find_layout, parse_depth, plain_header
 from .csv_reader import DelimitedText, list_texts, open_text, parse_numbers, station_of_file
 from .moisture import MISSING_CODES
 from .readings import Readings, join_readings
 from .screening_drops import Drops, Sensor
+from .station_names import tell_decimal_names
 from .table import is_missing
-from .times import has_local_clock, parse_times
+from .times import parse_times
 
-_DECIMAL_NAME = re.compile(r"[+-]?\d+\.\d*[1-9]\d*")
 _PROBLEMS_SHOWN = 10
-_LOCAL = frozenset({"lst", "local", "lt", "localtime"})
 
 
 def read_readings(
@@ -42,11 +41,14 @@ def read_readings(
     texts = list_texts(source)
     parts: list[Readings] = []
     problems: list[InputError] = []
+    clocks = Clocks()
     for count, (name, load) in enumerate(texts):
         part = progress.part(count / len(texts), (count + 1) / len(texts))
         part.step(0)
         try:
-            readings = _read(open_text(name, load), names, zone, len(texts) > 1, drops, part)
+            readings = _read(
+                open_text(name, load), names, zone, len(texts) > 1, drops, clocks, part
+            )
         except InputError as error:
             problems.append(error)
             drops.add(Sensor(), "unreadable file", f"{name}: {error.cause}")
@@ -62,7 +64,8 @@ def read_readings(
             + (f" And {more} more." if more > 0 else "")
         )
     readings = join_readings(parts)
-    _tell_decimal_names(readings.station, progress)
+    clocks.tell(zone, progress)
+    tell_decimal_names(readings.station, "STATION_COLUMN", progress)
     return readings
 
 
@@ -72,6 +75,7 @@ def _read(
     zone: tzinfo,
     several: bool,
     drops: Drops,
+    clocks: Clocks,
     progress: Progress,
 ) -> Readings:
     layout = find_layout(text, names)
@@ -86,7 +90,7 @@ def _read(
     cells = _Cells(text, layout, progress)
     if not len(cells.lines):
         raise InputError(f"{text.name} holds no rows below its header.")
-    times = cells.times(zone, progress)
+    times = cells.times(zone, clocks)
     progress.step(0.7)
     parts = []
     for column in layout.values:
@@ -159,7 +163,7 @@ class _Cells:
         values = self._numbers[place]
         return np.where(np.isin(values, MISSING_CODES), np.nan, values) if codes else values
 
-    def times(self, zone: tzinfo, progress: Progress) -> np.ndarray:
+    def times(self, zone: tzinfo, clocks: Clocks) -> np.ndarray:
         """Return the moments in UTC; a column of times of day completes that of the dates."""
         cells = self._columns[self._layout.date]
         header = self._layout.header[self._layout.date]
@@ -167,7 +171,7 @@ class _Cells:
             times = self._columns[self._layout.time]
             cells = [f"{day} {time}".strip() if day else "" for day, time in zip(cells, times)]
         moments = parse_times(cells, self.lines, header, self._file, zone)
-        _tell_local(header, next((cell for cell in cells if cell), ""), zone, progress)
+        clocks.hear(header, cells, moments)
         return moments
 
     def depths(self) -> tuple[np.ndarray, np.ndarray]:
@@ -227,28 +231,6 @@ def _with_station_and_time(
             "Name the columns in STATION_COLUMN and DATE_COLUMN, and fill them.",
         )
     return kept
-
-
-def _tell_local(header: str, cell: str, zone: tzinfo, progress: Progress) -> None:
-    """Tell what becomes of dates that are local by their header."""
-    if not _LOCAL & set(plain_header(header).split("_")):
-        return
-    if not has_local_clock(cell):
-        progress.info(f"'{header}' holds local days, which are taken as days in UTC.")
-    elif zone is timezone.utc:
-        progress.warn(
-            f"'{header}' holds local times, which are read as UTC: set TIMEZONE to theirs."
-        )
-
-
-def _tell_decimal_names(stations: np.ndarray, progress: Progress) -> None:
-    names = set(stations)
-    decimal = sorted(name for name in names if _DECIMAL_NAME.fullmatch(name))
-    if decimal:
-        progress.warn(
-            f"{len(decimal)} of {len(names)} station names are numbers with decimals, such as "
-            f"'{decimal[0]}'; they are kept as they are. Is STATION_COLUMN right?"
-        )
 
 
 def _tell_columns(text: DelimitedText, layout: Layout, progress: Progress) -> None:

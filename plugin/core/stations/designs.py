@@ -126,7 +126,7 @@ def base_dissimilarity(
     own = [base.names.index(name) for name in shared]
     space = covariate_space(np.asarray(base.X)[:, own], shared, seed=seed)
     if space.dropped:
-        progress.info(
+        progress.warn(
             f"Constant in the training rows of BASE_MODEL, left out: {', '.join(space.dropped)}."
         )
     columns = [list(names).index(name) for name in shared]

@@ -12,6 +12,7 @@ from scipy.stats import ks_2samp, wasserstein_distance
 from ..errors import InputError
 from ..progress import Progress
 from ..rasters.grids import parse_crs, transform_points
+from .station_names import same_places
 from .table import Table
 
 LARGEST_SHARE = 0.5
@@ -52,11 +53,7 @@ class StationPlaces:
 
     def same_place(self) -> list[tuple[str, ...]]:
         """Return the stations that stand at one place, in the order of their names."""
-        found: dict[tuple[float, float], list[str]] = {}
-        for place in np.flatnonzero(self.known):
-            key = (float(self.x[place]), float(self.y[place]))
-            found.setdefault(key, []).append(self.names[place])
-        return [tuple(names) for names in found.values() if len(names) > 1]
+        return same_places(self.names, self.x, self.y, self.crs)
 
 
 @dataclass(frozen=True)

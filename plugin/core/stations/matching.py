@@ -20,22 +20,20 @@ from .matching_facts import (
     NO_VALUE,
     OUTSIDE,
     RAINED,
-    WHY,
     MatchFacts,
     RainFacts,
 )
 from .matching_rain import RainRule, Refusals, refuse_rained
-from .matching_rows import Chosen, choose_rows, nearest_days, observation_days
+from .matching_reasons import no_match, row_reasons, tell_left_out
+from .matching_rows import Chosen, choose_rows, nearest_days
 from .matching_values import FileValues, Places, group_by_file, places_of, read_files
+from .station_names import tell_decimal_names
 from .table import Table
+from .times import observation_days
 
 TABLE_METHOD = "table"
 REASON_FIELD = "reason"
 
-_OUTSIDE_ALL = "outside every raster"
-_NO_COVARIATE = "no covariate has a value here on this date"
-_NO_DAY = "no raster within the tolerance of this date"
-_RAIN = "rain between image and observation"
 _NAMES_SHOWN = 10
 
 # How a row's resampling is read at a point: cubic as bilinear, the average as its cell.
@@ -170,19 +168,21 @@ def match_covariates(
         values[refused] = np.nan
     facts = _facts(table, covariates, chosen, why, days, station, rain, refusals)
     found = (why == MATCHED).any(axis=1)
-    reason = _reasons(why)
-    _report_rows(reason, progress)
+    reason = row_reasons(why)
+    tell_left_out(reason, facts.station, progress)
     matched = plain.take(found).with_columns(
         {name: values[found, position] for position, name in enumerate(names)}
     )
     matched = _name_classes(matched, covariates, progress)
     unmatched = table.take(~found).with_columns({REASON_FIELD: reason[~found]})
     _report_facts(facts, progress)
+    if table.has(station):
+        _report_names(facts.station, station, progress)
     problem = None
     if found.any():
         _report_missing(matched, covariates, days[found], progress)
     else:
-        problem = _nothing(reason, covariates, days)
+        problem = no_match(reason, covariates, days, table)
     return Match(matched, unmatched, facts, problem)
 
 
@@ -295,21 +295,6 @@ def _facts(
     )
 
 
-def _reasons(why: np.ndarray) -> np.ndarray:
-    """Return why a row has no covariate at all, object (n,); '' where it has one."""
-    reason = np.full(len(why), "", dtype=object)
-    lost = ~(why == MATCHED).any(axis=1)
-    asked = (why != NO_RASTER).any(axis=1)
-    inside = ((why == NO_VALUE) | (why == RAINED)).any(axis=1)
-    reason[lost] = _NO_COVARIATE
-    reason[lost & ~asked] = _NO_DAY
-    reason[lost & asked & ~inside] = _OUTSIDE_ALL
-    reason[lost & (why == RAINED).any(axis=1)] = _RAIN
-    for code in (NO_DATE, NO_POINT):
-        reason[(why == code).any(axis=1)] = WHY[code]
-    return reason
-
-
 def _without_namesakes(
     table: Table, names: tuple[str, ...], date_field: str, progress: Progress
 ) -> Table:
@@ -324,32 +309,6 @@ def _without_namesakes(
     for field in same:
         progress.info(f"The field '{field}' is replaced by the covariate of that name.")
     return table.without(same)
-
-
-def _nothing(reason: np.ndarray, covariates: CovariateTable, days: np.ndarray) -> InputError:
-    """Return the error for a table of which no row is matched."""
-    cure = (
-        "Check the coordinate reference systems of the observations and of the rasters, and the "
-        "dates of the covariate table."
-    )
-    if set(reason) == {_NO_DAY}:
-        known = (nearest_days(covariates, name, days) for name in covariates.names)
-        shown = [text for text in known if text]
-        more = f", and so on for {len(shown) - 1} more" if len(shown) > 1 else ""
-        cure = f"{shown[0]}{more}. Add rasters of these days, or raise the tolerance."
-    return InputError(f"No row of the {len(reason)} has a covariate: {_counted(reason)}.", cure)
-
-
-def _report_rows(reason: np.ndarray, progress: Progress) -> None:
-    left = int((reason != "").sum())
-    progress.info(f"{len(reason) - left} of {len(reason)} rows have covariates.")
-    if left:
-        progress.warn(f"{left} of {len(reason)} rows are left out: {_counted(reason)}.")
-
-
-def _counted(reason: np.ndarray) -> str:
-    why, counts = np.unique([text for text in reason if text], return_counts=True)
-    return ", ".join(f"{count} {text}" for text, count in zip(why, counts))
 
 
 def _report_facts(facts: MatchFacts, progress: Progress) -> None:
@@ -376,6 +335,16 @@ def _report_facts(facts: MatchFacts, progress: Progress) -> None:
         )
 
 
+def _report_names(names: np.ndarray, field: str, progress: Progress) -> None:
+    tell_decimal_names([name for name in names if name], f"the field '{field}'", progress)
+    nameless = int((names == "").sum())
+    if nameless:
+        progress.warn(
+            f"{nameless} of {len(names)} rows have no value in the field '{field}': they are kept, "
+            "but splits and models leave them out."
+        )
+
+
 def _report_missing(
     matched: Table, covariates: CovariateTable, days: np.ndarray, progress: Progress
 ) -> None:
@@ -385,6 +354,10 @@ def _report_missing(
     if some:
         listed = ", ".join(f"{name} {count}" for name, count in some.items())
         progress.warn(f"Missing values among the {len(matched)} rows, per covariate: {listed}.")
+    values = matched.columns
+    same = [name for name in names if len(matched) > 1 and np.ptp(values[name]) == 0]
+    if same:
+        progress.info(f"The same in all rows: {', '.join(same)}.")
     empty = [name for name, count in missing.items() if count == len(matched)]
     if empty:
         known = (nearest_days(covariates, name, days) for name in empty)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import date, timedelta, timezone
+from datetime import date, timedelta
 
 import numpy as np
 
 from ..covariates.rows import CovariateRow, choose_row
 from ..covariates.table import CovariateTable
-from ..progress import Progress
-from .table import Table
-from .times import has_local_clock, parse_times
 
 _EPOCH = date(1970, 1, 1)
 _FOREVER = 2**31
-_WITH_OFFSET = re.compile(r".*[T ].*\d\s*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)")
 
 
 @dataclass(frozen=True)
@@ -64,34 +59,6 @@ class Chosen:
     shift: np.ndarray
     several: np.ndarray
     choices: tuple[Choice, ...]
-
-
-def observation_days(table: Table, field: str, progress: Progress) -> np.ndarray:
-    """Return the UTC day of each row, datetime64[D] (n,), NaT for missing.
-
-    A time with an offset from UTC is carried to UTC first; of a time without one the day is
-    taken as it is written, with a note.
-    """
-    days = table.dates(field)
-    if table.column(field).dtype.kind != "O":
-        return days
-    texts = table.text(field)
-    unique = sorted(set(texts))
-    zoned = {text for text in unique if _WITH_OFFSET.fullmatch(text)}
-    member = np.array([text in zoned for text in texts], dtype=bool)
-    if member.any():
-        lines = np.flatnonzero(member) + 1
-        moments = parse_times(list(texts[member]), lines, field, "the layer", timezone.utc)
-        moved = moments.astype("datetime64[D]") != days[member]
-        days = days.copy()
-        days[member] = moments.astype("datetime64[D]")
-        progress.info(
-            f"{int(member.sum())} times with an offset are carried to UTC, where rasters are "
-            f"dated: {int(moved.sum())} fall on another day."
-        )
-    if any(has_local_clock(text) for text in unique):
-        progress.info("Times without an offset from UTC: the day counts as it is written.")
-    return days
 
 
 def choose_rows(covariates: CovariateTable, days: np.ndarray, usable: np.ndarray) -> Chosen:

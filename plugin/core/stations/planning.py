@@ -200,7 +200,7 @@ def _covariate_points(
         )
     if not varies.all():
         dropped = [name for name, differs in zip(names, varies) if not differs]
-        progress.info(f"The same in the whole field, left out: {', '.join(dropped)}.")
+        progress.warn(f"The same in the whole field, left out: {', '.join(dropped)}.")
     return points
 
 

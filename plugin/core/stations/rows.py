@@ -18,7 +18,9 @@ from .covariate_fields import (
 )
 from .moisture import depth_range, read_target
 from .roles import rows_of_roles
+from .row_stations import tell_stations
 from .table import Table
+from .times import observation_days
 
 _SILENT = Progress()
 _NAMES_SHOWN = 10
@@ -152,9 +154,9 @@ def training_rows(
         y=y,
         station=stations,
         network=_network(table),
-        date=table.dates(date) if table.has(date) else _no_dates(len(table)),
+        date=_days(table, date, kept, progress),
         weight=_weights(table, complete, weight_field, progress),
-        fold=_folds(table, complete) if use_folds else _no_folds(len(table)),
+        fold=_folds(table, known, complete, progress) if use_folds else _no_folds(len(table)),
         classes={name: table.text(name) for name in groups},
         x=table.x,
         y_coord=table.y,
@@ -167,7 +169,8 @@ def training_rows(
     _check_stations(rows, min_stations, station)
     rows = rows.take(canonical_order(rows))
     _tell_repeats(rows, progress)
-    _tell_torn_stations(rows, progress)
+    place = (rows.x, rows.y_coord, rows.crs)
+    tell_stations(rows.station, rows.fold, place, station, progress)
     return rows
 
 
@@ -232,8 +235,12 @@ def _codes(texts: np.ndarray) -> np.ndarray:
     return np.array([rank[text] for text in texts], dtype=np.int64)
 
 
-def _no_dates(rows: int) -> np.ndarray:
-    return np.full(rows, "NaT", dtype="datetime64[D]")
+def _days(table: Table, date: str, kept: np.ndarray, progress: Progress) -> np.ndarray:
+    """Return the UTC days of the rows; NaT without the field, and outside the mask `kept`."""
+    days = np.full(len(table), "NaT", dtype="datetime64[D]")
+    if table.has(date):
+        days[kept] = observation_days(table.take(kept), date, progress)
+    return days
 
 
 def _no_folds(rows: int) -> np.ndarray:
@@ -262,7 +269,12 @@ def _known_rows(
             progress.warn(f"{int(mask.sum())} rows left out: no value in the field '{name}'.")
     known = kept & ~nameless & ~empty
     if not known.any():
-        raise InputError(f"No row has a value in both '{target}' and '{station}'.")
+        raise InputError(
+            f"No row has a value in both '{target}' and '{station}': of {int(kept.sum())} rows "
+            f"{int(nameless.sum())} have none in '{station}', {int((kept & np.isnan(y)).sum())} "
+            f"none in '{target}'.",
+            "Choose the fields of moisture and of stations, or fill them.",
+        )
     return known
 
 
@@ -278,7 +290,8 @@ def _complete_rows(
         raise InputError(
             f"None of the {int(known.sum())} rows is complete; rows missing per covariate: "
             f"{listed}.",
-            "Leave out the covariates that are empty, or fill them.",
+            "Sample them from rasters of these places and days, or train without those that are "
+            "empty.",
         )
     if dropped:
         progress.warn(
@@ -310,27 +323,35 @@ def _weights(
     return weights
 
 
-def _folds(table: Table, used: np.ndarray) -> np.ndarray:
-    """Return the folds of a filled field `fold`, else −1."""
+def _folds(table: Table, known: np.ndarray, complete: np.ndarray, progress: Progress) -> np.ndarray:
+    """Return the folds of a filled field `fold`, else −1; a fold without complete rows is told."""
     if not table.has("fold"):
         return _no_folds(len(table))
     folds = table.numeric("fold")
-    empty = used & np.isnan(folds)
-    if empty.sum() == used.sum():
+    empty = complete & np.isnan(folds)
+    if empty.sum() == complete.sum():
         return _no_folds(len(table))
     if empty.any():
         raise InputError(
-            f"The field 'fold' is empty in {int(empty.sum())} of {int(used.sum())} rows.",
+            f"The field 'fold' is empty in {int(empty.sum())} of {int(complete.sum())} rows.",
             "Fill it in every row, or empty it in all to have folds drawn.",
         )
-    broken = used & (folds != np.round(folds))
+    broken = complete & (folds != np.round(folds))
     if broken.any():
         row = int(np.flatnonzero(broken)[0])
         raise InputError(f"The fold {folds[row]:g} in row {row + 1} is not a whole number.")
-    if len(np.unique(folds[used])) < 2:
+    left = np.unique(folds[complete])
+    lost = [f"{fold:g}" for fold in np.unique(folds[known & ~np.isnan(folds)]) if fold not in left]
+    if len(left) < 2:
+        others = f"; no row of fold {', '.join(lost)} is complete" if lost else ""
         raise InputError(
-            f"The field 'fold' holds one fold only ({folds[used][0]:g}).",
+            f"The field 'fold' holds one fold only ({left[0]:g}){others}.",
             "Give at least two folds, or empty the field.",
+        )
+    if lost:
+        progress.warn(
+            f"No row of fold {', '.join(lost)} is complete, so {len(left)} of "
+            f"{len(left) + len(lost)} folds are left."
         )
     return np.where(np.isnan(folds), -1, folds).astype(np.int64)
 
@@ -360,17 +381,6 @@ def _tell_repeats(rows: TrainingRows, progress: Progress) -> None:
     if repeats.any():
         progress.warn(
             f"{int(repeats.sum())} rows repeat another row in every value; they are kept."
-        )
-
-
-def _tell_torn_stations(rows: TrainingRows, progress: Progress) -> None:
-    """Warn of stations whose rows lie in several folds of the field `fold`."""
-    pairs = set(zip(rows.station, rows.fold.tolist()))
-    torn = len(pairs) - len(set(rows.station))
-    if torn:
-        progress.warn(
-            "The field 'fold' puts rows of one station into several folds: scores by fold are "
-            "then not those of unseen stations."
         )
 
 

@@ -14,7 +14,13 @@ from .covariate_fields import candidate_covariates, read_covariates
 from .designs import BaseRows, base_dissimilarity, choose_sites, random_order
 from .designs_sites import Sites, mean_nearest, standardise
 from .roles import SPIKE, VALIDATE, row_roles
-from .splits import rows_with_station, station_strata
+from .splits_stations import (
+    rows_with_station,
+    shown_value,
+    some_names,
+    station_strata,
+    tell_torn_places,
+)
 from .table import Table
 
 METHODS = ("random", "stratified", "coverage", "lhs")
@@ -26,7 +32,6 @@ COMPARED_DRAWS = 100
 """Random choices that a choice is compared with."""
 
 _IN_COVARIATE_SPACE = ("coverage", "lhs")
-_NAMES_SHOWN = 10
 _SILENT = Progress()
 
 
@@ -111,7 +116,7 @@ def select_spiking(
     means = _station_means(named, stations, names, base, seed, progress)
     kept = _kept_stations(named, stations, means.names, progress)
     everyone = sorted({*means.names, *kept})
-    new = _new_spikes(len(everyone), len(kept), count, fraction)
+    new = _new_spikes(len(everyone), len(set(stations)), len(kept), count, fraction)
     if kept and not new:
         progress.warn(
             "No station is chosen beside those that spike already: empty the field 'role' to "
@@ -125,10 +130,14 @@ def select_spiking(
     else:
         rows = choose_sites(sites, new, method, seed, progress)
     chosen = kept | {means.names[row] for row in rows}
+    if stratum:
+        _tell_strata(stratum, set(means.names), chosen, strata or "", progress)
     roles = [SPIKE if name in chosen else VALIDATE for name in stations]
     _tell(sorted(chosen), len(set(stations)), progress)
     _tell_worth(sites, rows, seed, progress)
-    return named.with_columns({"role": np.array(roles, dtype=object)})
+    result = named.with_columns({"role": np.array(roles, dtype=object)})
+    tell_torn_places(result, station, "role", progress)
+    return result
 
 
 def spike_count(stations: int, count: int, fraction: float) -> int:
@@ -183,8 +192,14 @@ def allocate(
     return shares
 
 
-def _new_spikes(stations: int, kept: int, count: int, fraction: float) -> int:
-    wanted = spike_count(stations, count, fraction)
+def _new_spikes(usable: int, stations: int, kept: int, count: int, fraction: float) -> int:
+    if usable < count <= stations:
+        raise InputError(
+            f"COUNT is {count}, but only {usable} of {stations} stations have a row with all "
+            "covariates.",
+            "Choose a smaller COUNT, or leave out covariates that are empty.",
+        )
+    wanted = spike_count(usable, count, fraction)
     if count and wanted < kept:
         raise InputError(
             f"COUNT is {count}, but {kept} stations have the role spike already.",
@@ -208,7 +223,7 @@ def _station_means(
     if unusable:
         progress.warn(
             f"{len(unusable)} stations have no row with all covariates and cannot be chosen: "
-            f"{', '.join(unusable[:_NAMES_SHOWN])}."
+            f"{some_names(unusable)}."
         )
     if not usable:
         raise InputError(
@@ -238,13 +253,14 @@ def _kept_stations(
     kept = set(stations[row_roles(table) == SPIKE])
     if kept:
         progress.info(
-            f"{len(kept)} stations have the role spike already and keep it: {_some(sorted(kept))}."
+            f"{len(kept)} stations have the role spike already and keep it: "
+            f"{some_names(sorted(kept))}."
         )
     unplaced = sorted(kept - set(usable))
     if unplaced:
         progress.warn(
             f"{len(unplaced)} of them have no row with all covariates, so the others are chosen as "
-            f"if they were not there: {_some(unplaced)}."
+            f"if they were not there: {some_names(unplaced)}."
         )
     return kept
 
@@ -261,13 +277,13 @@ def _sites(
     points, varies = standardise(means.X, everyone)
     if method in _IN_COVARIATE_SPACE and not points.shape[1]:
         raise InputError(
-            f"METHOD {method} has nothing to choose by: the same at every station are "
+            f"The design {method} has nothing to choose by: the same at every station are "
             f"{', '.join(means.covariates)}.",
-            "Use other COVARIATES, or METHOD random.",
+            "Choose covariates that differ between stations, or the design random.",
         )
     if method in _IN_COVARIATE_SPACE and not varies.all():
         dropped = [name for name, differs in zip(means.covariates, varies) if not differs]
-        progress.info(f"The same at every station, left out: {', '.join(dropped)}.")
+        progress.warn(f"The same at every station, left out: {', '.join(dropped)}.")
     classes: tuple[np.ndarray, ...] = ()
     if stratum is not None:
         codes = np.unique([stratum[name] for name in means.names], return_inverse=True)[1]
@@ -306,6 +322,20 @@ def _tell(chosen: list[str], stations: int, progress: Progress) -> None:
         progress.warn("All stations spike, so none is left to validate with.")
 
 
+def _tell_strata(
+    stratum: dict[str, str], usable: set[str], chosen: set[str], field: str, progress: Progress
+) -> None:
+    """Warn of strata of which no station spikes."""
+    without = sorted(set(stratum.values()) - {stratum[name] for name in chosen})
+    possible = {stratum[name] for name in usable}
+    listed = [
+        shown_value(value) + ("" if value in possible else " (no row with all covariates)")
+        for value in without
+    ]
+    if listed:
+        progress.warn(f"No station spikes of '{field}': {some_names(listed)}.")
+
+
 def _tell_worth(sites: Sites, rows: np.ndarray, seed: int, progress: Progress) -> None:
     """Say what the choice gains over random ones in covariate space and in dissimilarity."""
     if not len(rows) or len(rows) == len(sites.candidates):
@@ -330,8 +360,3 @@ def _tell_worth(sites: Sites, rows: np.ndarray, seed: int, progress: Progress) -
             f"Mean dissimilarity to BASE_MODEL: {sites.preference[rows].mean():.3f} at the "
             f"stations chosen now, {sites.preference.mean():.3f} at all."
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more

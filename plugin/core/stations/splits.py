@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,20 +11,28 @@ from ..errors import InputError
 from ..progress import Progress
 from .distance_matching import (
     SIGNIFICANT,
-    StationPlaces,
     match_folds,
     metric_points,
     station_places,
 )
 from .distance_matching_domain import Domain, domain_points
 from .roles import TRAIN, VALIDATE
+from .splits_stations import (
+    rows_with_station,
+    shown_value,
+    some_names,
+    station_strata,
+    tell_far_domain,
+    tell_moved_places,
+    tell_torn_places,
+)
 from .table import Table
+from .times import observation_days
 
 METHODS = ("random", "stratified", "leave-network-out", "years", "k-fold", "knndm")
 DEFAULT_STRATA = "network"
 
 _SILENT = Progress()
-_NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,9 @@ def split_stations(
     named = rows_with_station(table, station, progress)
     result = _BY_METHOD[method](named, split, progress)
     _tell(result, station, progress)
+    if method not in ("years", "knndm"):
+        by_role = split.hold_out or method in ("random", "stratified")
+        tell_torn_places(result, station, "role" if by_role else "fold", progress)
     return result
 
 
@@ -126,40 +136,10 @@ def network_folds(network: np.ndarray) -> np.ndarray:
     return np.array([fold[name] for name in network], dtype=np.int64)
 
 
-def station_strata(
-    table: Table, station: str, strata: str, progress: Progress = _SILENT
-) -> dict[str, str]:
-    """Return the stratum of each station: the value of most of its rows, the first on a tie."""
-    stations, values = table.text(station), table.text(strata)
-    counts: dict[str, Counter[str]] = {}
-    for name, value in zip(stations, values):
-        counts.setdefault(name, Counter())[value] += 1
-    several = sorted(name for name, found in counts.items() if len(found) > 1)
-    if several:
-        progress.warn(
-            f"{len(several)} stations have several values of '{strata}' ({_some(several)}): the "
-            "value of most rows counts."
-        )
-    return {
-        name: min(found, key=lambda value, found=found: (-found[value], value))  # type: ignore[misc]
-        for name, found in counts.items()
-    }
-
-
 def draw_stations(names: list[str], count: int, rng: np.random.Generator) -> list[str]:
     """Return `count` of the stations, drawn at random from their sorted names."""
     ordered = sorted(names)
     return [ordered[index] for index in rng.permutation(len(ordered))[:count]]
-
-
-def rows_with_station(table: Table, station: str, progress: Progress) -> Table:
-    """Return the rows that name a station; the others are counted."""
-    named = table.text(station) != ""
-    if not named.any():
-        raise InputError(f"The field '{station}' names no station.")
-    if not named.all():
-        progress.warn(f"{int((~named).sum())} rows left out: no value in the field '{station}'.")
-    return table.take(named)
 
 
 def _share(stations: int, fraction: float) -> int:
@@ -176,7 +156,8 @@ def _with_roles(table: Table, validating: np.ndarray, what: str) -> Table:
     for mask, role in ((validating, VALIDATE), (~validating, TRAIN)):
         if not mask.any():
             raise InputError(
-                f"No row gets the role {role}.", f"Choose other {what}: both sides need rows."
+                f"No row gets the role {role}: {what} takes all of them.",
+                "Both sides need rows: leave some to either.",
             )
     return table.with_columns({"role": np.where(validating, VALIDATE, TRAIN).astype(object)})
 
@@ -193,7 +174,7 @@ def _random(table: Table, split: _Split, progress: Progress) -> Table:
     _need_two(names, split.station)
     rng = np.random.default_rng(split.seed)
     drawn = set(draw_stations(names, _share(len(names), split.fraction), rng))
-    return _with_roles(table, _members(stations, drawn), "stations")
+    return _with_roles(table, _members(stations, drawn), "FRACTION")
 
 
 def _stratified(table: Table, split: _Split, progress: Progress) -> Table:
@@ -202,24 +183,29 @@ def _stratified(table: Table, split: _Split, progress: Progress) -> Table:
     _need_two(sorted(set(stations)), split.station)
     stratum = station_strata(table, split.station, split.strata, progress)
     if len(set(stratum.values())) == 1:
-        progress.warn(f"'{split.strata}' has one value only: the split is that of METHOD random.")
+        progress.warn(
+            f"'{split.strata}' has one value only ({shown_value(min(stratum.values()))}): the "
+            "split is that of METHOD random."
+        )
     rng = np.random.default_rng(split.seed)
     drawn: set[str] = set()
     alone = []
     for value in sorted(set(stratum.values())):
         names = [name for name, own in stratum.items() if own == value]
         if len(names) == 1:
-            alone.append(value or "(empty)")
+            alone.append(shown_value(value))
             continue
         drawn |= set(draw_stations(names, _share(len(names), split.fraction), rng))
     if alone:
-        progress.warn(f"Values of '{split.strata}' with one station, which trains: {_some(alone)}.")
+        progress.warn(
+            f"Values of '{split.strata}' with one station, which trains: {some_names(alone)}."
+        )
     if not drawn:
         raise InputError(
             f"Each value of '{split.strata}' has one station only, so that none would validate.",
             "Choose a field of classes with several stations each, or METHOD random.",
         )
-    return _with_roles(table, _members(stations, drawn), "STRATA")
+    return _with_roles(table, _members(stations, drawn), "FRACTION")
 
 
 def _leave_network_out(table: Table, split: _Split, progress: Progress) -> Table:
@@ -228,10 +214,11 @@ def _leave_network_out(table: Table, split: _Split, progress: Progress) -> Table
     if not split.hold_out:
         if len(set(networks)) < 2:
             raise InputError(
-                f"The field '{split.strata}' holds one value only ({networks[0]}).",
-                "Folds by network need at least two.",
+                f"The field '{split.strata}' holds one value only ({shown_value(networks[0])}).",
+                "Folds by network need at least two: choose another field as STRATA, or METHOD "
+                "k-fold.",
             )
-        names = [name or "(empty)" for name in sorted(set(networks))]
+        names = [shown_value(name) for name in sorted(set(networks))]
         listed = ", ".join(f"{fold} {name}" for fold, name in enumerate(names, start=1))
         progress.info(f"Folds: {listed}.")
         return _with_folds(table, network_folds(networks))
@@ -241,15 +228,18 @@ def _leave_network_out(table: Table, split: _Split, progress: Progress) -> Table
             f"HOLD_OUT names {', '.join(unknown)}, which the field '{split.strata}' does not hold.",
             f"It holds: {', '.join(sorted(set(networks) - {''}))}.",
         )
-    return _with_roles(table, _members(networks, set(split.hold_out)), "HOLD_OUT")
+    return _with_roles(
+        table, _members(networks, set(split.hold_out)), f"HOLD_OUT ({'; '.join(split.hold_out)})"
+    )
 
 
 def _years(table: Table, split: _Split, progress: Progress) -> Table:
-    dated = ~np.isnat(table.dates(split.date))
+    days = observation_days(table, split.date, progress)
+    dated = ~np.isnat(days)
     if not dated.all():
         progress.warn(f"{int((~dated).sum())} rows left out: no value in the field '{split.date}'.")
     table = table.take(dated)
-    years = np.array([str(day)[:4] for day in table.dates(split.date)], dtype=object)
+    years = np.array([str(day)[:4] for day in days[dated]], dtype=object)
     found = sorted(set(years))
     unknown = [year for year in split.hold_out if year not in found]
     if unknown or not split.hold_out:
@@ -261,11 +251,14 @@ def _years(table: Table, split: _Split, progress: Progress) -> Table:
         "METHOD years splits rows, not stations: stations may lie on both sides, so scores say "
         "nothing about unseen places."
     )
-    return _with_roles(table, _members(years, set(split.hold_out)), "HOLD_OUT")
+    return _with_roles(
+        table, _members(years, set(split.hold_out)), f"HOLD_OUT ({'; '.join(split.hold_out)})"
+    )
 
 
 def _k_fold(table: Table, split: _Split, progress: Progress) -> Table:
     stations = table.text(split.station)
+    _need_two(sorted(set(stations)), split.station)
     if split.folds > len(set(stations)):
         progress.warn(f"FOLDS is cut to the {len(set(stations))} stations there are.")
     return _with_folds(table, station_folds(stations, split.folds, split.seed))
@@ -278,11 +271,11 @@ def _knndm(table: Table, split: _Split, progress: Progress) -> Table:
             "Choose a layer of polygons or points, or a raster.",
         )
     places = station_places(table, split.station)
-    _tell_places(places, progress)
+    tell_moved_places(places, progress)
     if not places.known.all():
         lost = [name for name, known in zip(places.names, places.known) if not known]
         table = table.take(~_members(table.text(split.station), set(lost)))
-        progress.warn(f"{len(lost)} stations without a position are left out: {_some(lost)}.")
+        progress.warn(f"{len(lost)} stations without a position are left out: {some_names(lost)}.")
     stations = table.text(split.station)
     names = [name for name, known in zip(places.names, places.known) if known]
     _need_two(names, split.station)
@@ -291,6 +284,7 @@ def _knndm(table: Table, split: _Split, progress: Progress) -> Table:
     order = np.array(names, dtype=object)
     points = metric_points(places.x[places.known], places.y[places.known], places.crs)
     domain = domain_points(split.domain, places.crs, progress)
+    tell_far_domain(points, domain, progress)
     chance = station_folds(order, split.folds, split.seed)
     folds = match_folds(points, domain, chance, progress)
     text = f"W is {folds.w:.0f} m, with random folds {folds.w_random:.0f} m"
@@ -324,25 +318,10 @@ def _members(values: np.ndarray, chosen: set[str]) -> np.ndarray:
     return np.array([value in chosen for value in values], dtype=bool)
 
 
-def _tell_places(places: StationPlaces, progress: Progress) -> None:
-    """Tell of stations that stand at one place, and of those that stand at several."""
-    same = places.same_place()
-    if same:
-        progress.warn(
-            f"Several stations stand at one place ({_some([' and '.join(s) for s in same])}): the "
-            "nearest station to each is 0 m away."
-        )
-    moved = [name for name, far in zip(places.names, places.spread) if far > 0]
-    if moved:
-        progress.info(
-            f"{len(moved)} stations have rows at several places ({_some(moved)}): the mean counts."
-        )
-
-
 def _need_two(names: list[str], station: str) -> None:
     if len(names) < 2:
         raise InputError(
-            f"The field '{station}' names {len(names)} station ({_some(names)}).",
+            f"The field '{station}' names {len(names)} station ({some_names(names)}).",
             "A split needs at least two.",
         )
 
@@ -353,10 +332,10 @@ def _refuse_shared_stations(stations: np.ndarray, networks: np.ndarray, split: _
         own.setdefault(name, set()).add(network)
     shared = sorted(name for name, found in own.items() if len(found) > 1)
     if shared:
-        first = ", ".join(value or "(empty)" for value in sorted(own[shared[0]]))
+        first = ", ".join(shown_value(value) for value in sorted(own[shared[0]]))
         raise InputError(
-            f"{len(shared)} stations have several values of '{split.strata}' ({_some(shared)}; "
-            f"{shared[0]}: {first}).",
+            f"{len(shared)} stations have several values of '{split.strata}' "
+            f"({some_names(shared)}; {shared[0]}: {first}).",
             f"Give each station its own name in the field '{split.station}'.",
         )
 
@@ -374,8 +353,3 @@ def _tell(table: Table, station: str, progress: Progress) -> None:
             for value in sorted(set(values), key=lambda v: (len(v), v))
         )
         progress.info(f"Rows by {field}: {counts}.")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more

@@ -18,7 +18,8 @@ from .distance_matching import (
 )
 from .distance_matching_domain import Domain, domain_points
 from .roles import TRAIN, VALIDATE
-from .splits import DEFAULT_STRATA, station_folds, station_strata
+from .splits import DEFAULT_STRATA, station_folds
+from .splits_stations import station_strata
 from .table import Table
 
 BOTH_SIDES = "both"

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from ..errors import InputError
-from .table import is_missing
+from ..progress import Progress
+from .table import Table, is_missing
 
 _CLOCK = (
     r"(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:[.,]\d+)?)?)?"
@@ -24,6 +25,7 @@ _DIGITS = re.compile(r"(?P<a>\d{4})(?P<s>)(?P<b>\d{2})(?P<c>\d{2})(?:[T ]?" + _C
 _YEAR_LAST = re.compile(
     r"(?P<a>\d{1,2})(?P<s>[./-])(?P<b>\d{1,2})(?P=s)(?P<c>\d{4})(?:[T ]\s*" + _CLOCK + ")?"
 )
+_ZONE_NAME = re.compile(r".*\d\s*[A-Za-z]{3,}(?:/\w+)?")
 _SEASON = re.compile(r"(\d{2})-(\d{2})\s*/\s*(\d{2})-(\d{2})")
 _DAYS_OF_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -179,6 +181,59 @@ def has_local_clock(text: str) -> bool:
     return match is not None and match["hour"] is not None and not match["offset"]
 
 
+def observation_days(table: Table, field: str, progress: Progress) -> np.ndarray:
+    """Return the UTC day of each row, datetime64[D] (n,), NaT for missing.
+
+    A time with an offset from UTC is carried to UTC first; of a time without one the day is
+    taken as it is written, with a note.
+    """
+    days = table.dates(field)
+    if table.column(field).dtype.kind != "O":
+        return days
+    texts = table.text(field)
+    unique = sorted(set(texts))
+    zoned = {text for text in unique if _offset(text) is not None}
+    member = np.array([text in zoned for text in texts], dtype=bool)
+    if member.any():
+        lines = np.flatnonzero(member) + 1
+        moments = parse_times(list(texts[member]), lines, field, "the layer", timezone.utc)
+        days = days.copy()
+        days[member] = moments.astype("datetime64[D]")
+        tell_moved(field, *moved_days(texts[member], moments), progress)
+    if any(has_local_clock(text) for text in unique):
+        progress.info("Times without an offset from UTC: the day counts as it is written.")
+    return days
+
+
+def moved_days(texts: Sequence[str], moments: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the texts with an offset from UTC, and which (m,) fall on another day in UTC.
+
+    Parameters
+    ----------
+    moments : datetime64[s] (n,)
+        Of the texts, in UTC.
+    """
+    offset = {text: _offset(text) for text in set(texts)}
+    member = np.array([offset[text] is not None for text in texts], dtype=bool)
+    zoned = [text for text, has_one in zip(texts, member) if has_one]
+    minutes = np.array([offset[text] for text in zoned], dtype="timedelta64[m]")
+    own = moments[member]
+    return zoned, own.astype("datetime64[D]") != (own + minutes).astype("datetime64[D]")
+
+
+def tell_moved(field: str, texts: Sequence[str], moved: np.ndarray, progress: Progress) -> None:
+    """Say how many times with an offset (n,) fall on another day in UTC, by the mask `moved`."""
+    if moved.any():
+        first = texts[int(np.flatnonzero(moved)[0])]
+        progress.warn(
+            f"{len(texts)} times of '{field}' have an offset and are carried to UTC, in which "
+            f"days are cut and rasters are dated: {int(moved.sum())} of them, such as '{first}', "
+            "fall on another day."
+        )
+    else:
+        progress.info(f"{len(texts)} times of '{field}' with an offset are carried to UTC.")
+
+
 def looks_like_date(text: str) -> bool:
     """Whether a cell holds a date."""
     return _match(text) is not None
@@ -196,8 +251,14 @@ def _match(text: str) -> re.Match[str] | None:
 def _no_date(text: str, line: int, column: str, file: str) -> InputError:
     return InputError(
         f"The value '{text}' in line {line}, column '{column}' of {file} is not a date.",
-        "Write dates as YYYY-MM-DD or YYYY-MM-DD HH:MM.",
+        "Write dates as YYYY-MM-DD or YYYY-MM-DD HH:MM" + _zone_cure(text),
     )
+
+
+def _zone_cure(text: str) -> str:
+    if not _ZONE_NAME.fullmatch(text.strip()):
+        return "."
+    return ", with the offset from UTC as +01:00; a zone's name goes into TIMEZONE."
 
 
 def _month_first(matches: Sequence[re.Match[str]], column: str, file: str) -> bool:
@@ -229,13 +290,27 @@ def _moment(match: re.Match[str] | None, month_first: bool, zone: tzinfo) -> np.
     if match["hour"] is None:
         return np.datetime64(moment, "s")
     moment += _clock(match)
-    offset = match["offset"]
-    if offset and offset[0] in "+-":
-        minutes = int(offset[1:3]) * 60 + int(offset[3:].lstrip(":") or 0)
-        moment -= timedelta(minutes=minutes if offset[0] == "+" else -minutes)
-    elif not offset and zone is not timezone.utc:
+    if match["offset"]:
+        moment -= timedelta(minutes=_minutes(match["offset"]))
+    elif zone is not timezone.utc:
         moment = moment.replace(tzinfo=zone).astimezone(timezone.utc)
     return np.datetime64(moment.replace(tzinfo=None), "s")
+
+
+def _minutes(offset: str) -> int:
+    """Return the minutes that an offset such as ``+02:00`` lies ahead of UTC."""
+    if offset[0] not in "+-":
+        return 0
+    minutes = int(offset[1:3]) * 60 + int(offset[3:].lstrip(":") or 0)
+    return minutes if offset[0] == "+" else -minutes
+
+
+def _offset(text: str) -> int | None:
+    """Return the minutes that the time of a text lies ahead of UTC; None without an offset."""
+    match = _match(text)
+    if match is None or match["hour"] is None or not match["offset"]:
+        return None
+    return _minutes(match["offset"])
 
 
 def _clock(match: re.Match[str]) -> timedelta:
