@@ -11,17 +11,15 @@ from qgis.core import (
     Qgis,
     QgsProcessingContext,
     QgsProcessingParameterCrs,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsRectangle,
-    QgsReferencedRectangle,
 )
 
 from ..plugin.core.errors import InputError
 from ..plugin.core.progress import Progress
 from . import layers
+from .extent_parameter import ExtentParameter
 from .parameters import ModelParameter, csv_file, decimal, model_file
 from .translation import tr
 
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
     from ..plugin.core.rasters.grids import Grid
 
 DEFAULT_QUANTILES = "0.05;0.5;0.95"
-
-_PLAIN_EXTENT = re.compile(r"[^\[\]]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +43,7 @@ class MapRequest:
     quantiles: tuple[float, ...]
 
 
-class MapParameters(ModelParameter):
+class MapParameters(ExtentParameter, ModelParameter):
     """Model, covariates, grid, mask, quantiles and fallback of a map."""
 
     def declare_model_and_covariates(self) -> None:
@@ -80,23 +76,11 @@ class MapParameters(ModelParameter):
     def declare_cells(self, label: str) -> None:
         """Add whose cells are taken; `label` is that of GRID."""
         self.add(QgsProcessingParameterRasterLayer("GRID", label, None, True))
-        self.add(QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True))
+        self.declare_extent()
         self.add(decimal("RESOLUTION", tr("Cell size (CRS units)"), None, 0.0, optional=True))
         self.add(
             QgsProcessingParameterCrs("CRS", tr("Coordinate system"), None, True), advanced=True
         )
-
-    def collect_extent(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        """Keep the extent with its own system; to be called in `collect`."""
-        self._extent: tuple[tuple[float, ...], str] | None = None
-        if not self.given(parameters, "EXTENT"):
-            return
-        value = parameters["EXTENT"]
-        edges = self.parameterAsExtent(parameters, "EXTENT", context)
-        crs = self.parameterAsExtentCrs(parameters, "EXTENT", context)
-        box = (edges.xMinimum(), edges.yMinimum(), edges.xMaximum(), edges.yMaximum())
-        self._has_own_crs = not _has_no_crs(value)
-        self._extent = (box, layers.wkt_of(crs))
 
     def read_map(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
@@ -136,17 +120,19 @@ class MapParameters(ModelParameter):
             raise InputError(
                 "EXTENT is given without RESOLUTION.", "Give the cell size in CRS units."
             )
-        from ..plugin.core.rasters.grids import Grid, transform_extent
+        from ..plugin.core.rasters.grids import Grid
 
-        box, own = self._extent
-        crs = own
         if self.given(parameters, "CRS"):
             crs = layers.wkt_of(self.parameterAsCrs(parameters, "CRS", context))
-            box = transform_extent(own, crs, box) if self._has_own_crs else box
-        if not crs:
-            raise InputError(
-                "EXTENT has no coordinate system.",
-                "Add it, as in 0,100,0,100 [EPSG:32633], or give CRS.",
+            if not crs:
+                raise InputError(
+                    f"CRS: '{parameters['CRS']}' is not a known coordinate system.",
+                    "Name one as in EPSG:32633.",
+                )
+            box = self._extent.within(crs)
+        else:
+            box, crs = self._extent.with_system(
+                "Add it, as in 0,100,0,100 [EPSG:32633], or give CRS."
             )
         resolution = self.parameterAsDouble(parameters, "RESOLUTION", context)
         return Grid.from_extent(box, resolution, crs)
@@ -158,14 +144,10 @@ class MapParameters(ModelParameter):
                 f"{' and '.join(refused)} cannot be given beside GRID.",
                 "Leave GRID or them empty: with GRID, EXTENT alone cuts its cells.",
             )
-        from ..plugin.core.rasters.grids import transform_extent
         from ..plugin.core.rasters.reading import geometry
 
         grid = geometry(self.rasters("GRID")[0].path)
-        if self._extent is None:
-            return grid
-        box, own = self._extent
-        return grid.cut(transform_extent(own, grid.crs, box) if self._has_own_crs else box)
+        return grid if self._extent is None else grid.cut(self._extent.within(grid.crs))
 
 
 def read_quantiles(text: str) -> tuple[float, ...]:
@@ -207,11 +189,3 @@ def read_dates(text: str) -> list[datetime.date]:
                 "Give days as YYYY-MM-DD, joined by semicolons.",
             ) from error
     return sorted(days)
-
-
-def _has_no_crs(value: Any) -> bool:
-    if isinstance(value, QgsReferencedRectangle):
-        return not value.crs().isValid()
-    if isinstance(value, QgsRectangle):
-        return True
-    return isinstance(value, str) and value.count(",") == 3 and bool(_PLAIN_EXTENT.fullmatch(value))

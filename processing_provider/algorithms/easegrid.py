@@ -47,6 +47,9 @@ class EaseGridAlgorithm(ExtentParameter, SoilMoistureAlgorithm):
         self.add(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the rasters")))
         self.add_output(QgsProcessingOutputMultipleLayers("LAYERS", tr("Rasters in order of date")))
 
+    def collect(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+        self.collect_extent(parameters, context)
+
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:

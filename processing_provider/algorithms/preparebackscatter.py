@@ -8,15 +8,14 @@ from qgis.core import (
     Qgis,
     QgsProcessingContext,
     QgsProcessingOutputMultipleLayers,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterString,
 )
 
 from ...plugin.core.progress import Progress
-from .. import layers
 from ..base import SoilMoistureAlgorithm
+from ..extent_parameter import ExtentParameter
 from ..parameters import choice, decimal, switch
 from ..translation import tr
 
@@ -28,7 +27,7 @@ DEFAULT_BANDS = "VV;VH;angle"
 _LOWEST, _HIGHEST = -100.0, 50.0
 
 
-class PrepareBackscatter(SoilMoistureAlgorithm):
+class PrepareBackscatter(ExtentParameter, SoilMoistureAlgorithm):
     """Radar images → masked, aggregated and smoothed backscatter, a raster a pass."""
 
     ID = "preparebackscatter"
@@ -59,21 +58,12 @@ class PrepareBackscatter(SoilMoistureAlgorithm):
             decimal("MIN_VALID", tr("Smallest share of a cell with values"), 0.0, 0.0, 1.0),
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterExtent("EXTENT", tr("Extent"), None, True),
-            advanced=True,
-        )
+        self.declare_extent(advanced=True)
         self.add(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the rasters")))
         self.add_output(QgsProcessingOutputMultipleLayers("LAYERS", tr("Rasters in order of date")))
 
     def collect(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
-        self._extent: tuple[float, float, float, float] | None = None
-        self._extent_crs = ""
-        if self.given(parameters, "EXTENT"):
-            edges = self.parameterAsExtent(parameters, "EXTENT", context)
-            crs = self.parameterAsExtentCrs(parameters, "EXTENT", context)
-            self._extent = (edges.xMinimum(), edges.yMinimum(), edges.xMaximum(), edges.yMaximum())
-            self._extent_crs = layers.wkt_of(crs)
+        self.collect_extent(parameters, context)
 
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
@@ -81,13 +71,14 @@ class PrepareBackscatter(SoilMoistureAlgorithm):
         from ...plugin.core.covariates.backscatter import prepare_backscatter
 
         folder = self.destination(parameters, "OUTPUT", context)
+        extent = self._extent
         paths = prepare_backscatter(
             self.rasters("INPUT"),
             folder,
             bands=self.parameterAsString(parameters, "BANDS", context),
             preparation=self._preparation(parameters, context),
-            extent=self._extent,
-            extent_crs=self._extent_crs,
+            extent=extent.edges if extent else None,
+            extent_crs=extent.crs if extent else "",
             threads=self.threads(context),
             progress=progress,
         )

@@ -34,6 +34,7 @@ for _variable in _PROFILE_VARIABLES:
 import rasterio
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -133,6 +134,15 @@ def refused(run: Callable) -> Callable[..., None]:
         assert str(caught.value) == message
 
     return check
+
+
+@pytest.fixture
+def project_crs(qgis_app: QgsApplication) -> Iterator[Callable[[str], None]]:
+    """Give the project a coordinate reference system for a test."""
+    project = QgsProject.instance()
+    before = project.crs()
+    yield lambda name: project.setCrs(QgsCoordinateReferenceSystem(name))
+    project.setCrs(before)
 
 
 @pytest.fixture(scope="session")

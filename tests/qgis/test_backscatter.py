@@ -140,6 +140,16 @@ def test_layers_and_extent_in_another_system(
         np.testing.assert_allclose(dataset.read(1), LEVELS[1], atol=2e-6)
 
 
+def test_extent_without_a_system_is_in_that_of_the_images(
+    run: Callable, images: list[Path], tmp_path: Path, project_crs: Callable
+) -> None:
+    project_crs("EPSG:4326")
+    given = {"INPUT": images, "EXTENT": "500000,500200,5599800,5600000"}
+    result = run("preparebackscatter", {**given, "OUTPUT": tmp_path / "out"})
+    with rasterio.open(result["LAYERS"][0]) as dataset:
+        assert dataset.bounds == (500_000, 5_599_800, 500_200, 5_600_000)
+
+
 def test_model_goes_on_from_the_layers(
     provider: Any, feedback: type, images: list[Path], tmp_path: Path
 ) -> None:

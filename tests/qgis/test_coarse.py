@@ -154,6 +154,10 @@ def test_one_file(run: Callable, smap: Path, extent: str, tmp_path: Path) -> Non
             {"INPUT": "page.h5", "START": "2021-05-01", "END": "2021-04-01"},
             "END 2021-04-01 lies before START 2021-05-01. Swap them.",
         ),
+        (
+            {"INPUT": "page.h5", "EXTENT": "5,9,50,53"},
+            "EXTENT has no coordinate system. Add it, as in 5,9,50,53 [EPSG:4326].",
+        ),
     ],
 )
 def test_series_refuses(

@@ -131,6 +131,40 @@ def test_extent_without_a_system_takes_that_of_crs(
         assert (dataset.transform.c, dataset.width, dataset.height) == (WEST + 4200, 8, 10)
 
 
+@pytest.mark.parametrize("grid", ["GRID", "CRS"])
+def test_extent_without_a_system_is_not_the_projects(
+    run: Callable,
+    given: dict[str, Any],
+    landscape: Any,
+    tmp_path: Path,
+    project_crs: Callable,
+    grid: str,
+) -> None:
+    """Where a grid or CRS says what the coordinates are in, they are, as in QGIS itself."""
+    project_crs("EPSG:4326")
+    output = tmp_path / "map.tif"
+    place = {
+        "GRID": {"GRID": landscape.dem},
+        "CRS": {"CRS": "EPSG:32633", "RESOLUTION": 100},
+    }[grid]
+    run("predict", {**given, **place, "EXTENT": FIELD.split(" ")[0], "OUTPUT": output})
+    with rasterio.open(output) as dataset:
+        assert (dataset.transform.c, dataset.transform.f) == (WEST + 4200, NORTH - 2000)
+        assert (dataset.width, dataset.height) == (16, 20)
+
+
+def test_extent_without_a_system_or_a_grid_is_the_projects(
+    run: Callable, given: dict[str, Any], tmp_path: Path, project_crs: Callable
+) -> None:
+    project_crs("EPSG:32633")
+    output = tmp_path / "map.tif"
+    place = {"EXTENT": FIELD.split(" ")[0], "RESOLUTION": 200}
+    run("predict", {**given, **place, "OUTPUT": output})
+    with rasterio.open(output) as dataset:
+        assert dataset.crs.to_epsg() == 32633
+        assert dataset.transform.c == WEST + 4200
+
+
 def test_extent_in_degrees_is_brought_to_crs(
     run: Callable, given: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -178,6 +212,14 @@ def test_quantiles_name_their_bands(run: Callable, given: dict[str, Any], tmp_pa
             "The extent 5, 7, 5, 8 (xmin, ymin, xmax, ymax) with resolution 1 makes a grid of "
             "zero size. Give an extent whose right and top edges lie beyond its left and bottom "
             "edges.",
+        ),
+        (
+            {"EXTENT": "5,5,7,8 [EPSG:999999]", "RESOLUTION": 1},
+            "EXTENT: 'EPSG:999999' is not a known coordinate system. Name one as in [EPSG:4326].",
+        ),
+        (
+            {"EXTENT": "5,7,5,8", "RESOLUTION": 1, "CRS": "EPSG:999999"},
+            "CRS: 'EPSG:999999' is not a known coordinate system. Name one as in EPSG:32633.",
         ),
         (
             {"GRID": "dem", "QUANTILES": "0.05;5"},
