@@ -140,7 +140,7 @@ def _groups_part(found: Sequence[Comparison], name: str) -> Html:
     header += ["ubRMSE model", f"ubRMSE {name}", "r of stations model", f"r of stations {name}"]
     header += ["anomaly r model", f"anomaly r {name}", "errs less"]
     parts = [heading(f"Where the model beats {name}, and where not"), bullets(_said(found, name))]
-    words = {"model": "model", "baseline": name, "open": "not shown"}
+    words = {"model": "model", "baseline": name, "open": "–"}
     lines, starts = [], []
     for field in fields:
         starts.append(len(lines))
@@ -149,7 +149,7 @@ def _groups_part(found: Sequence[Comparison], name: str) -> Html:
             lines.append([first, one.name, *_cells(one), words[one.verdict]])
     parts.append(
         table(
-            ["by", "group", *header],
+            ["", "group", *header],
             lines,
             caption=f"Rows where both have a value; RMSE and ubRMSE in {UNIT}. Difference: RMSE "
             "model − baseline, 95 % bootstrap interval by station. r of stations: median over "
@@ -162,14 +162,21 @@ def _groups_part(found: Sequence[Comparison], name: str) -> Html:
 
 
 def _said(found: Sequence[Comparison], name: str) -> Iterator[str]:
-    sides = {"model": "The model errs less beyond chance", "baseline": f"{name} errs less"}
+    sides = {
+        "model": "The model errs less, beyond chance",
+        "baseline": f"The baseline {name} errs less, beyond chance",
+    }
+    groups = found[1:]
     for verdict, text in sides.items():
-        named = [one.label for one in found[1:] if one.verdict == verdict]
+        named = [one.label for one in groups if one.verdict == verdict]
         if named:
             yield f"{text}: {', '.join(named)}."
-    unclear = [one.label for one in found[1:] if one.verdict == "open"]
+    unclear = sum(one.verdict == "open" and one.difference is not None for one in groups)
+    few = sum(one.difference is None for one in groups)
     if unclear:
-        yield f"Not shown which errs less: {', '.join(unclear)}."
+        yield f"Either may err less: {plural(unclear, 'group')}."
+    if few:
+        yield f"Fewer than {FEWEST_STATIONS} stations, not judged: {plural(few, 'group')}."
 
 
 def _cells(one: Comparison) -> list[str]:
@@ -222,11 +229,11 @@ def _test_line(test: PairedTest) -> Html:
             f"With fewer than {FEWEST_STATIONS} stations the difference is not tested.",
             kind="small",
         )
-    chance = "–" if test.p is None else "< 0.001" if test.p < 0.001 else number(test.p)
+    chance = "–" if test.p is None else "< 0.001" if test.p < 0.001 else f"= {number(test.p)}"
     return paragraph(
         f"RMSE by station, model − baseline, {count(test.n)} stations: Hodges–Lehmann shift "
         f"{_signed(test.shift)} {UNIT} (95 % interval {_signed(test.low)} to "
-        f"{_signed(test.high)}), Wilcoxon's signed-rank test p = {chance}. Descriptive: "
+        f"{_signed(test.high)}), Wilcoxon's signed-rank test: p {chance}. Descriptive: "
         "stations near each other are not independent.",
         kind="small",
     )

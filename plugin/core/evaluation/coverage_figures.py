@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..models.calibration import LEVELS
-from .figures import BLUE, DARK, GREY, VERMILION, plain_text, style_axes
+from .figures import BLUE, DARK, GREY, VERMILION, plain_text, short_text, style_axes
 from .group_coverage import MARK
 
 _COLUMNS = 4
 _FONT = 9
 _LONGEST = 26
+_SOFT = "#5B656D"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +81,10 @@ def _draw(axes: Any, panel: Panel) -> None:
         ha="right", va="bottom", fontsize=_FONT - 1, color=colour,
         fontweight="bold" if panel.short else "normal",
     )  # fmt: skip
-    title = panel.title
-    if len(title) > _LONGEST:
-        title = title[: _LONGEST - 1] + "…"
+    title = short_text(panel.title, _LONGEST)
     axes.set_title(
         plain_text(title), fontsize=_FONT, loc="left", pad=13, color=colour if panel.short else DARK
     )
-    axes.text(0, 1.02, panel.rests, transform=axes.transAxes, fontsize=_FONT - 2, color=GREY)
+    axes.text(0, 1.02, panel.rests, transform=axes.transAxes, fontsize=_FONT - 1, color=_SOFT)
     axes.set_xlim(47, 102)
     axes.set_xticks([50, 60, 70, 80, 90, 100])

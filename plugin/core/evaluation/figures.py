@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 #: Okabe & Ito's colours, told apart in every common kind of colour blindness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -57,6 +59,8 @@ def scatter_figure(
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel(f"predicted{' ' + label if label else ''} (m³ m⁻³)")
     axes.set_ylabel("measured (m³ m⁻³)")
     return figure
@@ -100,7 +104,10 @@ def residual_map(
         edgecolors=DARK,
         linewidths=0.5,
     )
-    _colour_bar(figure, points, axes, "predicted − measured (m³ m⁻³)")
+    beyond = residual[kept]
+    ends = (bool(np.any(beyond < -widest)), bool(np.any(beyond > widest)))
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(ends, "neither")
+    _colour_bar(figure, points, axes, "predicted − measured (m³ m⁻³)", extend)
     if len(names) > 0 and int(kept.sum()) <= 15:
         _name_stations(axes, np.asarray(names, object)[kept], x[kept], y[kept])
     frame_map(axes, x[kept], y[kept], crs)
@@ -237,6 +244,12 @@ def plain_text(value: Any) -> str:
     return str(value).replace("$", r"\$")
 
 
+def short_text(value: Any, longest: int) -> str:
+    """Return a name cut to `longest` characters, with an ellipsis where it was longer."""
+    text = str(value)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def metres_per_unit(crs: str, latitude: float) -> tuple[float, float]:
     """Metres that one unit of x and of y stands for, (0, 0) where the CRS does not say.
 
@@ -283,9 +296,12 @@ def style_axes(axes: Any) -> None:
         axes.spines[side].set_color(GREY)
 
 
-def _colour_bar(figure: Figure, drawn: Any, axes: Any, label: str) -> None:
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=24, pad=0.02)
+def _colour_bar(figure: Figure, drawn: Any, axes: Any, label: str, extend: str = "neither") -> None:
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=24, pad=0.02, extend=extend)
     bar.set_label(label, size=_FONT - 1)
+    if isinstance(bar.norm, LogNorm):
+        bar.formatter = LogFormatter(minor_thresholds=(2, 1))
+        bar.update_ticks()
     bar.ax.tick_params(labelsize=_FONT - 2, length=2)
     bar.outline.set_visible(False)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from ..models.heldout import HeldOut
 from .bootstrap import FEWEST_STATIONS
 from .coverage_figures import Panel, coverage_panels
@@ -34,7 +36,11 @@ from .report import (
 
 _MOST_PANELS = 8
 _MOST_NAMED = 12
-_WORDS = {"short": "does not hold", "low": "low, may be chance", "holds": "holds"}
+_WORDS = {"short": "too narrow", "low": "low", "holds": "holds"}
+_RULES = (
+    "Too narrow: the 95 % bootstrap interval of the coverage ends below 90 %; low: under 85 %, but "
+    f"chance could do it, or there are fewer than {FEWEST_STATIONS} stations."
+)
 
 
 def group_coverage_part(
@@ -79,10 +85,7 @@ def shortfall(held: HeldOut) -> str:
 
 def sentence(one: GroupCoverage) -> str:
     """Return how many readings of a group its 90 % interval held, in words."""
-    text = (
-        f"{one.group.place} the 90 % interval held {percent(one.held)} of "
-        f"{plural(one.n, 'reading')} at {plural(one.stations, 'station')}"
-    )
+    text = f"{one.group.place} the 90 % interval held {_counted(one)}"
     if one.ends is None:
         return f"{text}: too few stations to tell it from chance."
     ends = f"95 % bootstrap interval {_range(one.ends)}"
@@ -108,6 +111,9 @@ def _verdict_box(found: Mapping[str, Sequence[GroupCoverage]]) -> Html:
             paragraph("Low, but chance could do it:" if short else "These are low:"),
             bullets(sentence(one) for one in low[:_MOST_NAMED]),
         ]
+    if short:
+        text = "Of 40 groups whose intervals hold, chance makes about one look too narrow."
+        parts.append(paragraph(text, kind="small"))
     hidden = max(0, len(short) - _MOST_NAMED) + max(0, len(low) - _MOST_NAMED)
     if hidden:
         parts.append(paragraph(f"{plural(hidden, 'more group')}: see the tables.", kind="small"))
@@ -159,11 +165,11 @@ def _said(groups: Sequence[GroupCoverage], field: str) -> str:
         more = [f"{one.group.shown} ({percent(one.held)})" for one in short[1:_MOST_NAMED]]
         return sentence(short[0]) + (f" The same is true of {_listed(more)}." if more else "")
     if low:
-        return f"{sentence(low[0])} No other {field} is lower."
-    least = min(groups, key=lambda one: one.held)
+        return f"{sentence(low[0])} No {field} is lower."
+    least = min([one for one in groups if one.drawn] or groups, key=lambda one: one.held)
     return (
-        f"The 90 % interval holds in every {field}; it held least, {percent(least.held)} of "
-        f"{plural(least.n, 'reading')}, in {least.group.shown}."
+        f"No {field} is seen in which the 90 % interval falls short; it held least in "
+        f"{least.group.shown}: {_counted(least)}."
     )
 
 
@@ -172,8 +178,8 @@ def _not_drawn(groups: Sequence[GroupCoverage], large: Sequence[GroupCoverage]) 
     parts = []
     if small:
         parts.append(
-            f"Not drawn, fewer than {DRAWN_ROWS} readings or {DRAWN_STATIONS} stations: "
-            f"{_listed([_brief(g) for g in small])}."
+            f"Not drawn, fewer than {DRAWN_ROWS} readings or {DRAWN_STATIONS} stations (share that "
+            f"the 90 % interval held): {_listed([_brief(g) for g in small])}."
         )
     if large[_MOST_PANELS:]:
         rest = _listed([g.group.shown for g in large[_MOST_PANELS:]])
@@ -182,11 +188,11 @@ def _not_drawn(groups: Sequence[GroupCoverage], large: Sequence[GroupCoverage]) 
 
 
 def _table(groups: Sequence[GroupCoverage], field: str, kind: str) -> Html:
-    beside = any(g.raw is not None for g in groups)
+    beside = any(g.raw is not None and bool(np.any(g.raw != g.observed)) for g in groups)
     header = [field, "n", "stations", "inside 50 %", "inside 90 %", "95 % bootstrap"]
     header += ["width 90 %", "interval score 90 %"]
     if beside:
-        header += [f"uncalibrated: {name}" for name in ("inside 90 %", "width", "interval score")]
+        header += [f"raw {name}" for name in ("inside 90 %", "width 90 %", "interval score 90 %")]
     lines = []
     for one in groups:
         cells = [one.group.shown, count(one.n), count(one.stations), percent(one.observed[0])]
@@ -199,17 +205,19 @@ def _table(groups: Sequence[GroupCoverage], field: str, kind: str) -> Html:
     return table(
         [*header, "90 % interval"],
         lines,
-        caption=f"{kind.capitalize()} intervals; width and interval score (width + 20 × distance "
-        f"outside; less is better) in {UNIT}",
+        caption=f"{kind.capitalize()} intervals{', raw: uncalibrated' if beside else ''}; width "
+        f"and interval score (width + 20 × distance outside; less is better) in {UNIT}. "
+        f"{_RULES}",
         marked=[i for i, one in enumerate(groups) if one.verdict == "short"],
     )
 
 
 def _brief(one: GroupCoverage) -> str:
-    return (
-        f"{one.group.shown} (held {percent(one.held)} of {plural(one.n, 'reading')} at "
-        f"{plural(one.stations, 'station')})"
-    )
+    return f"{one.group.shown} ({percent(one.held)} of {count(one.n)})"
+
+
+def _counted(one: GroupCoverage) -> str:
+    return f"{percent(one.held)} of {plural(one.n, 'reading')} at {plural(one.stations, 'station')}"
 
 
 def _range(ends: tuple[float, float]) -> str:

@@ -174,7 +174,7 @@ def table(
         kinds = ["marked"] if place in chosen else []
         kinds += ["start"] if first is not None and place in first else []
         lines.append(f"<tr{_class(' '.join(kinds))}>{cells}</tr>")
-    title = f"<caption>{to_html(caption)}</caption>" if caption else ""
+    title = f"<caption><span>{to_html(caption)}</span></caption>" if caption else ""
     grouped = _class("" if first is None else "grouped")
     return Html(
         f'<div class="scroll"><table{grouped}>{title}<thead><tr>{head}</tr></thead>'

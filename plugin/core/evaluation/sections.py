@@ -195,8 +195,9 @@ def score_note() -> Html:
         f"RMSE, ubRMSE (RMSE without the bias), MAE and width in {UNIT}; R² = 1 − SSE/SST about "
         "the group's own mean, so it is negative where the group's mean predicts better; r is "
         "Pearson's correlation; slope is that of measured on predicted; inside 90 % is the share "
-        "of measurements within the calibrated 90 % prediction interval. “–” stands for "
-        "what cannot be computed.",
+        "of measurements within the calibrated 90 % prediction interval, the interval score its "
+        "width + 20 × the distance of those outside (less is better); anomaly r is the r of what "
+        "is left less each station's 30-day mean. “–” stands for what cannot be computed.",
         kind="small",
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from .baseline_section import baseline_section
 from .bootstrap import ScoreInterval, score_intervals
+from .boxes_section import boxes_section
+from .distance_section import distance_section
 from .figures import moisture_limits, widest_error
 from .group_coverage_section import group_coverage_part, shortfall
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
@@ -42,12 +42,7 @@ from .sections import (
     warnings_box,
 )
 from .validation import ValidationResult, shared_rows
-from .validation_sections import (
-    boxes_section,
-    certainty_section,
-    distance_section,
-    series_section,
-)
+from .validation_sections import certainty_section, months_section, series_section
 
 
 def validation_report(
@@ -79,6 +74,7 @@ def validation_report(
         certainty_section(result),
         boxes_section(result, rows, labels),
         _pictures(result),
+        months_section(result),
         series_section(result),
         _interval_section(result),
         distance_section(result),
@@ -132,7 +128,7 @@ def _pictures(result: ValidationResult) -> Html:
     if shared is not None:
         sides.append((shared[1], result.baseline_name))
     limits = moisture_limits(result.held.rows.y, *[held.mean for held, _ in sides])
-    widest = widest_error(np.concatenate([station_errors(held)[3] for held, _ in sides]))
+    widest = widest_error(station_errors(result.held)[3])
     return join(
         section("Measured against predicted", gallery(*[scatter(*side, limits) for side in sides])),
         section(

@@ -1,25 +1,22 @@
-"""Parts of the validation report about stations: certainty, boxes, series, distances."""
+"""Parts of the validation report about certainty and time."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..models.heldout import HeldOut
-from ..stations.dissimilarity import covariate_space
 from ..stations.rows import TrainingRows
 from .bootstrap import DRAWS, FEWEST_STATIONS, ScoreInterval, score_intervals
 from .groups import groupings
-from .metrics import Row, interval_scores, natural_order
+from .metrics import Row, interval_scores, natural_order, score
 from .report import (
     UNIT,
     Html,
     count,
     folded,
     gallery,
-    heading,
     number,
     paragraph,
     percent,
@@ -28,146 +25,185 @@ from .report import (
     section,
     table,
 )
-from .station_figures import Series, box_figure, distance_figure, series_figure
-from .validation import ValidationResult
+from .station_figures import Series, month_figure, series_figure
+from .validation import ValidationResult, shared_rows
 
-_SHOWN = {
+_ERRORS = {
     "me": "ME",
     "rmse": "RMSE",
     "ubrmse": "ubRMSE",
     "mae": "MAE",
+    "interval_score90": "interval score",
+}
+_AGREEMENT = {
     "r2": "R²",
     "r": "r",
     "slope": "slope",
     "anomaly_r": "anomaly r",
     "picp90": "inside 90\u202f%",
-    "interval_score90": "interval score",
 }
+_MONTHLY = {
+    "n": "n",
+    "stations": "stations",
+    "me": "ME",
+    "rmse": "RMSE",
+    "ubrmse": "ubRMSE",
+    "picp90": "inside 90\u202f%",
+}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNITLESS = ("r2", "r", "slope", "anomaly_r")
-_BOXED = (("r", "r"), ("me", f"ME ({UNIT})"), ("rmse", f"RMSE ({UNIT})"), ("r2", "R²"))
 _FEWEST_DATES = 5
 _MOST_SERIES = 24
-_MOST_GROUPS = 10
-_MOST_ROWS = 20_000
+_OPEN_SERIES = 8
+_FEWEST_MONTHS = 3
+_MOST_MONTHS = 24
 
 
 def certainty_section(result: ValidationResult) -> Html:
-    """Return 95 % intervals of the scores from drawing stations, overall and by group."""
-    held = result.held
-    lines: list[list[str]] = []
-    for name, rows in _groups(held.rows):
-        found = _intervals(held.take(rows))
+    """Return the scores with 95 % intervals from drawing stations, overall and by group."""
+    errors, agreement = [], []
+    for name, rows in _groups(result.held.rows):
+        held = result.held.take(rows)
+        found = _intervals(held)
         if found:
-            stations = len(set(held.rows.station[rows]))
-            lines.append([name, count(int(rows.sum())), count(stations), *_cells(found)])
-    if not lines:
+            first = [name, count(len(held)), count(len(set(held.rows.station.astype(str))))]
+            scores = _scores(held)
+            errors.append([*first, *_cells(scores, found, _ERRORS)])
+            agreement.append([*first, *_cells(scores, found, _AGREEMENT)])
+    if not errors:
         text = f"With fewer than {FEWEST_STATIONS} stations no interval can be given."
         return section("How certain the scores are", paragraph(text))
     return section(
         "How certain the scores are",
         paragraph(
-            f"95 % intervals of the scores: stations are drawn with replacement {count(DRAWS)} "
-            "times, each with all its rows (percentile bootstrap by station). Stations near each "
-            "other share weather and soil, so the true uncertainty is larger.",
+            f"Scores of the model with 95 % intervals: stations are drawn with replacement "
+            f"{count(DRAWS)} times, each with all its rows (percentile bootstrap by station), in "
+            f"groups of {FEWEST_STATIONS} stations or more. Stations near each other share weather "
+            "and soil, so the true uncertainty is larger.",
             kind="small",
         ),
-        table(["rows", "n", "stations", *_SHOWN.values()], lines),
+        table(["rows", "n", "stations", *_ERRORS.values()], errors, caption=f"Errors in {UNIT}"),
+        table(["rows", "n", "stations", *_AGREEMENT.values()], agreement, caption="Agreement"),
     )
-
-
-def boxes_section(result: ValidationResult, rows: Sequence[Row], labels: dict[str, str]) -> Html:
-    """Return the scores of stations as boxes, by network and by each class field."""
-    parts = []
-    for title, group in _groupings(result.held.rows):
-        chosen = _scores_by_group(rows, group, labels)
-        if chosen is None:
-            continue
-        names, found = chosen
-        figures = [
-            picture(
-                box_figure(names, {labels[s]: found[s, score] for s in labels}, label),
-                f"{label.split(' (')[0]} of stations by {title}; number of stations below.",
-                f"Box plot of {label} by {title}",
-            )
-            for score, label in _BOXED
-            if all(any(values) for values in (found[s, score] for s in labels))
-        ]
-        parts += [heading(f"By {title}"), gallery(*figures)] if figures else []
-    return section("Scores of stations", *parts)
 
 
 def series_section(result: ValidationResult) -> Html:
     """Return measured and predicted moisture of each station over time."""
-    listed = [one for one in _series(result) if len(np.unique(one.date)) >= _FEWEST_DATES]
+    listed = [one for one in _series(result) if len(one.date) >= _FEWEST_DATES]
     if not listed:
         return Html("")
-    shown = listed[:_MOST_SERIES]
-    more = "" if len(shown) == len(listed) else f"; the first {len(shown)} are drawn"
-    return section(
-        "Stations over time",
-        folded(
-            f"{plural(len(listed), 'station')} with readings on {_FEWEST_DATES} days or more{more}",
-            picture(
-                series_figure(shown),
-                "Measured and predicted soil moisture with the calibrated 90 % interval.",
-                "Time series of measured and predicted soil moisture by station",
-            ),
-            opened=len(shown) <= 8,
-        ),
+    shown, more = listed, ""
+    if len(listed) > _MOST_SERIES:
+        order = np.argsort([one.rmse for one in listed], kind="stable")
+        places = np.linspace(0, len(listed) - 1, _MOST_SERIES).round().astype(int)
+        shown = [listed[i] for i in order[places]]
+        more = f"; {_MOST_SERIES} are drawn, from the smallest RMSE to the largest"
+    name = result.baseline_name or "baseline"
+    figure = picture(
+        series_figure(shown, name),
+        "Measured and predicted soil moisture; the ribbon is the calibrated 90 % interval. Where a "
+        "station has several readings on a day, their predictions are averaged.",
+        "Time series of measured and predicted soil moisture by station",
     )
+    text = f"{plural(len(listed), 'station')} with readings on {_FEWEST_DATES} days or more{more}"
+    return section("Stations over time", folded(text, figure, opened=len(shown) <= _OPEN_SERIES))
 
 
-def distance_section(result: ValidationResult) -> Html:
-    """Return how far the validated rows lie from the training rows in covariate space."""
-    training = result.model.training
-    if training is None or len(set(training.station)) < 2:
+def months_section(result: ValidationResult) -> Html:
+    """Return bias and RMSE of model and baseline month by month."""
+    sides = {"model": result.held}
+    shared = shared_rows(result)
+    if shared is not None:
+        sides[result.baseline_name] = shared[1]
+    found = {name: monthly_scores(held) for name, held in sides.items()}
+    months = [month for month, _ in found["model"]]
+    if len(months) < _FEWEST_MONTHS:
         return Html("")
-    _, fold = np.unique(training.station.astype(str), return_inverse=True)
-    kept = _thinned(len(training))
-    space = covariate_space(
-        training.X[kept], result.model.names, fold=np.asarray(fold)[kept], seed=42
-    )
-    own = space.training_dissimilarity()
-    checked = _thinned(len(result.held))
-    new = space.dissimilarity(result.held.rows.X[checked])
-    edge = float(np.nanmax(own))
-    beyond = float(np.mean(new > edge))
+    lines, starts = [], []
+    for month in months:
+        starts.append(len(lines))
+        for name, rows in found.items():
+            row = dict(rows).get(month)
+            if row is not None:
+                first = month if name == "model" else ""
+                lines.append([first, name, *[_month_cell(row, key) for key in _MONTHLY]])
+    figures = [
+        picture(
+            month_figure(
+                months,
+                {name: _by_month(rows, months, key) for name, rows in found.items()},
+                f"{_MONTHLY[key]} ({UNIT})",
+            ),
+            f"{_MONTHLY[key]} by month, all readings of the month.",
+            f"{_MONTHLY[key]} by month",
+        )
+        for key in ("me", "rmse")
+    ]
     return section(
-        "Distance to the training rows",
-        gallery(
-            picture(
-                distance_figure(
-                    {"training rows, to other stations": own, "validated rows": new},
-                    "dissimilarity index",
-                ),
-                "Distance in standardised covariates to the nearest training row, in mean "
-                "distances of training rows. Where the lines part, the validated places differ "
-                "more from the training than its stations do from each other.",
-                "Distribution of the distances to the training rows",
-            )
-        ),
-        paragraph(
-            f"{percent(beyond)} of the validated rows lie farther from all training rows than any "
-            "training row lies from other stations.",
-            kind="small",
+        "Errors over the year",
+        gallery(*figures),
+        folded(
+            f"By month ({len(months)})",
+            table(["month", "source", *_MONTHLY.values()], lines, text_columns=2, starts=starts),
         ),
     )
 
 
-def _cells(found: dict[str, ScoreInterval]) -> list[str]:
+def monthly_scores(held: HeldOut) -> list[tuple[str, Row]]:
+    """Return the scores of each month that has readings, in order of time.
+
+    Months are named by year; of a period longer than 24 months the years are put together.
+    """
+    month = held.rows.date.astype("datetime64[M]")
+    known = month[~np.isnat(month)]
+    if not len(known):
+        return []
+    together = len(np.unique(known)) > _MOST_MONTHS
+    key = month.astype(int) % 12 if together else month
+    found = []
+    for one in np.unique(key[~np.isnat(month)]):
+        name = _MONTHS[int(one)] if together else str(one)
+        found.append((name, _scores(held.take((key == one) & ~np.isnat(month)))))
+    return found
+
+
+def _by_month(
+    rows: Sequence[tuple[str, Row]], months: Sequence[str], key: str
+) -> list[float | None]:
+    known = {month: row[key] for month, row in rows}
+    return [known.get(month) for month in months]
+
+
+def _month_cell(row: Row, key: str) -> str:
+    if key in ("n", "stations"):
+        return count(row[key])
+    if key == "picp90":
+        return percent(row[key])
+    return number(row[key], signed=key == "me")
+
+
+def _cells(scores: Row, found: Mapping[str, ScoreInterval], shown: Mapping[str, str]) -> list[str]:
+    """Return each score with its interval: '0.050 (0.041 … 0.060)'."""
     cells = []
-    for name in _SHOWN:
+    for name in shown:
         one = found.get(name)
-        if one is None:
+        if one is None or scores[name] is None:
             cells.append("–")
-        elif name == "picp90":
-            cells.append(f"{percent(one.low)} … {percent(one.high)}")
+            continue
+        values = (scores[name], one.low, one.high)
+        if name == "picp90":
+            texts = [percent(value) for value in values]
         else:
             digits = 2 if name in _UNITLESS else 3
-            signed = name == "me"
-            ends = [number(value, digits, signed=signed) for value in (one.low, one.high)]
-            cells.append(" … ".join(ends))
+            texts = [number(value, digits, signed=name == "me") for value in values]
+        cells.append(f"{texts[0]} ({texts[1]} … {texts[2]})")
     return cells
+
+
+def _scores(held: HeldOut) -> Row:
+    low, high = held.bounds(0.9)
+    rows = held.rows
+    return score(rows.y, held.mean, lower=low, upper=high, station=rows.station, date=rows.date)
 
 
 def _intervals(held: HeldOut) -> dict[str, ScoreInterval]:
@@ -193,68 +229,20 @@ def _groups(rows: TrainingRows) -> Iterator[tuple[str, np.ndarray]]:
             yield group.label, group.rows
 
 
-def _class_columns(rows: TrainingRows) -> list[tuple[str, np.ndarray]]:
-    return [(field, values.astype(str)) for field, values in rows.classes.items()]
-
-
-def _groupings(rows: TrainingRows) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what groups stations, with the commonest value of each station."""
-    for field, values in [("network", rows.network.astype(str)), *_class_columns(rows)]:
-        tallies: dict[str, Counter[str]] = {}
-        for station, value in zip(rows.station.astype(str), values):
-            if value:
-                tallies.setdefault(str(station), Counter())[str(value)] += 1
-        if tallies:
-            yield (
-                field,
-                {
-                    name: min(tally, key=lambda value: (-tally[value], value))
-                    for name, tally in tallies.items()
-                },
-            )
-
-
-def _scores_by_group(
-    rows: Sequence[Row], group: dict[str, str], labels: dict[str, str]
-) -> tuple[list[str], dict[tuple[str, str], list[list[float]]]] | None:
-    """Return the largest groups, and each source's scores of their stations."""
-    sizes = Counter(group.values())
-    names = natural_order(name for name, _ in sizes.most_common(_MOST_GROUPS))
-    stations = [row for row in rows if row["scope"] == "station"]
-    if len(group) < FEWEST_STATIONS:
-        return None
-    found: dict[tuple[str, str], list[list[float]]] = {}
-    for source in labels:
-        for score, _ in _BOXED:
-            found[source, score] = [
-                [
-                    row[score]
-                    for row in stations
-                    if row["source"] == source
-                    and row[score] is not None
-                    and group.get(str(row["group"])) == name
-                ]
-                for name in names
-            ]
-    return names, found
-
-
 def _series(result: ValidationResult) -> Iterator[Series]:
+    """Yield the days of each station: readings as they are, predictions averaged by day."""
     held = result.held
     low, high = held.bounds(0.9)
     station = held.rows.station.astype(str)
     for name in natural_order(set(station)):
-        rows = (station == name) & ~np.isnat(held.rows.date)
-        if rows.any():
-            baseline = None if result.baseline is None else result.baseline[rows]
+        rows = np.flatnonzero((station == name) & ~np.isnat(held.rows.date))
+        if rows.size:
+            day, code = np.unique(held.rows.date[rows], return_inverse=True)
+            columns = [held.mean, low, high]
+            columns += [] if result.baseline is None else [result.baseline]
+            means = [np.bincount(code, weights=c[rows]) / np.bincount(code) for c in columns]
+            error = held.mean[rows] - held.rows.y[rows]
             yield Series(
-                name, held.rows.date[rows], held.rows.y[rows], held.mean[rows], low[rows],
-                high[rows], baseline,
+                name, day, *means[:3], held.rows.date[rows], held.rows.y[rows],
+                float(np.sqrt(np.mean(error**2))), *means[3:],
             )  # fmt: skip
-
-
-def _thinned(n: int) -> np.ndarray:
-    """Return row numbers: all, or 20 000 drawn by seed."""
-    if n <= _MOST_ROWS:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(42).choice(n, _MOST_ROWS, replace=False))

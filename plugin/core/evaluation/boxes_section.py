@@ -1,0 +1,111 @@
+"""The part of a validation report that shows the scores of stations as boxes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ..stations.rows import TrainingRows
+from .bootstrap import FEWEST_STATIONS
+from .metrics import Row, natural_order
+from .report import UNIT, Html, gallery, heading, picture, plural, section
+from .station_figures import box_figure
+from .validation import ValidationResult
+
+_BOXED = (
+    ("r", "r"),
+    ("r2", "R²"),
+    ("me", f"ME ({UNIT})"),
+    ("rmse", f"RMSE ({UNIT})"),
+    ("ubrmse", f"ubRMSE ({UNIT})"),
+    ("anomaly_r", "anomaly r"),
+)
+_MOST_GROUPS = 10
+_LEAST_R2 = -3.0
+
+
+def boxes_section(result: ValidationResult, rows: Sequence[Row], labels: Mapping[str, str]) -> Html:
+    """Return the scores of stations as boxes, by network and by each class field."""
+    parts = []
+    for title, group in _groupings(result.held.rows):
+        chosen = _scores_by_group(rows, group, labels)
+        if chosen is None:
+            continue
+        figures = [_boxes(chosen, key, label, title, labels) for key, label in _BOXED]
+        if any(figures):
+            parts += [heading(f"By {title}"), gallery(*figures)]
+    return section("Scores of stations", *parts)
+
+
+def _boxes(
+    chosen: tuple[list[str], dict[tuple[str, str], list[list[float]]]],
+    key: str,
+    label: str,
+    title: str,
+    labels: Mapping[str, str],
+) -> Html:
+    """Return one score as boxes; groups without a value of any source are left out."""
+    names, found = chosen
+    kept = [i for i in range(len(names)) if any(found[source, key][i] for source in labels)]
+    if not kept:
+        return Html("")
+    series = {labels[source]: [found[source, key][i] for i in kept] for source in labels}
+    shown, name = [names[i] for i in kept], label.split(" (")[0]
+    least = _LEAST_R2 if key == "r2" else None
+    hidden = 0
+    if least is not None:
+        hidden = sum(v < least for values in series.values() for one in values for v in one)
+    text = f"{name} of stations by {title}; number of stations in brackets."
+    if hidden:
+        text += f" {plural(hidden, 'value')} below −{abs(_LEAST_R2):g} not shown."
+    return picture(
+        box_figure(shown, series, label, least=least), text, f"Box plot of {name} by {title}"
+    )
+
+
+def _class_columns(rows: TrainingRows) -> list[tuple[str, np.ndarray]]:
+    return [(field, values.astype(str)) for field, values in rows.classes.items()]
+
+
+def _groupings(rows: TrainingRows) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield what groups stations, with the commonest value of each station."""
+    for field, values in [("network", rows.network.astype(str)), *_class_columns(rows)]:
+        tallies: dict[str, Counter[str]] = {}
+        for station, value in zip(rows.station.astype(str), values):
+            if value:
+                tallies.setdefault(str(station), Counter())[str(value)] += 1
+        if tallies:
+            yield (
+                field,
+                {
+                    name: min(tally, key=lambda value: (-tally[value], value))
+                    for name, tally in tallies.items()
+                },
+            )
+
+
+def _scores_by_group(
+    rows: Sequence[Row], group: dict[str, str], labels: dict[str, str]
+) -> tuple[list[str], dict[tuple[str, str], list[list[float]]]] | None:
+    """Return the largest groups, and each source's scores of their stations."""
+    sizes = Counter(group.values())
+    names = natural_order(name for name, _ in sizes.most_common(_MOST_GROUPS))
+    stations = [row for row in rows if row["scope"] == "station"]
+    if len(group) < FEWEST_STATIONS:
+        return None
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    for source in labels:
+        for key, _ in _BOXED:
+            found[source, key] = [
+                [
+                    row[key]
+                    for row in stations
+                    if row["source"] == source
+                    and row[key] is not None
+                    and group.get(str(row["group"])) == name
+                ]
+                for name in names
+            ]
+    return names, found
