@@ -60,6 +60,15 @@ def test_bounds_are_the_quantiles_of_each_level():
     assert upper[0] == pytest.approx([(1 + c) / 2 for c in LEVELS])
 
 
+def isotonic(values):
+    """Return the nearest ascending values by the max-min formula (Robertson et al. 1988)."""
+    n = len(values)
+    return [
+        max(min(np.mean(values[a : b + 1]) for b in range(i, n)) for a in range(i + 1))
+        for i in range(n)
+    ]
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=12),
@@ -75,12 +84,13 @@ def test_margins_are_quantiles_of_the_weighted_scores(sizes, seed, local):
 
     margins = (local_margins if local else station_margins)(lower, upper, y, station)
 
-    expected, largest = [], 0.0
+    sizes_of = []
     for i, level in enumerate(LEVELS):
         scores = np.maximum(lower[:, i] - y, y - upper[:, i])
-        largest = max(largest, margin_by_definition(scores, station, level, 0 if local else 1))
-        expected.append(largest)
-    assert margins.values == tuple(expected)
+        sizes_of.append(margin_by_definition(scores, station, level, 0 if local else 1))
+    expected = isotonic(sizes_of) if local else np.maximum.accumulate(sizes_of)
+    assert margins.values == pytest.approx(np.maximum(expected, 0.0))
+    assert (np.diff(np.minimum(margins.values, 9)) >= 0).all()
     assert margins.levels == LEVELS
     assert margins.stations == len(sizes)
 

@@ -188,6 +188,25 @@ def test_station_folds_are_whole_balanced_and_blind_to_row_order(names, k, seed,
     assert dict(zip(shuffled, again.tolist())) == own
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=5), st.integers(2, 6), st.integers(0, 99))
+def test_station_folds_spread_every_network(sizes, k, seed):
+    """Of a network's n stations every fold holds the whole part of n / k, or one more."""
+    network = np.repeat([f"N{i}" for i in range(len(sizes))], sizes)
+    names = np.array([f"s{i}" for i in range(len(network))], dtype=object)
+    folds = station_folds(names, k, seed, spread=network)
+    k = min(k, len(names))
+    for i, size in enumerate(sizes):
+        counts = np.bincount(folds[network == f"N{i}"] - 1, minlength=k)
+        assert counts.min() >= size // k
+        assert counts.max() <= -(-size // k)
+    counts = np.bincount(folds - 1)
+    assert counts.max() - counts.min() <= 1
+    order = np.random.default_rng(seed).permutation(len(names))
+    again = station_folds(names[order], k, seed, spread=network[order])
+    assert (again == folds[order]).all()
+
+
 def test_k_fold_writes_folds_and_role_train():
     progress = RecordingProgress()
     table = make_table(role=["validate"] * 63)

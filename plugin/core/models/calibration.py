@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.isotonic import isotonic_regression
 
 from ..errors import InputError
 
@@ -126,7 +127,8 @@ def station_margins(
     .. [3] Dunn, R., Wasserman, L., Ramdas, A. (2018). Distribution-free prediction sets for
        two-layer hierarchical models. https://arxiv.org/abs/1809.07441
     """
-    return _margins(lower, upper, y, station, unseen=1)
+    sizes, stations = _sizes(lower, upper, y, station, unseen=1)
+    return Margins(LEVELS, _from_zero(sizes), stations)
 
 
 def local_margins(
@@ -135,8 +137,12 @@ def local_margins(
     """Return margins from the k spike stations alone, mass 1/k each and none at infinity.
 
     The arguments are those of :func:`station_margins`. Always finite, and without its guarantee.
+    From a handful of stations the margin of a low level is often larger by chance than that of a
+    high one: the non-decreasing margins nearest to them in the least-squares sense are taken
+    (isotonic regression; own choice), not the largest so far.
     """
-    return _margins(lower, upper, y, station, unseen=0)
+    sizes, stations = _sizes(lower, upper, y, station, unseen=0)
+    return Margins(LEVELS, _from_zero(isotonic_regression(sizes)), stations)
 
 
 def combine(everywhere: Margins, local: Margins) -> Margins:
@@ -174,9 +180,15 @@ def apply(margins: Margins, taus: Sequence[float], raw: np.ndarray) -> np.ndarra
     return shifted
 
 
-def _margins(
+def _from_zero(sizes: Sequence[float]) -> tuple[float, ...]:
+    """Return `sizes` as margins: at least 0, and none below the one before."""
+    return tuple(np.maximum.accumulate([0.0, *sizes])[1:].tolist())
+
+
+def _sizes(
     lower: np.ndarray, upper: np.ndarray, y: np.ndarray, station: np.ndarray, unseen: int
-) -> Margins:
+) -> tuple[list[float], int]:
+    """Return the score at which the mass reaches each level, and the number of stations."""
     y = np.asarray(y, dtype=np.float64)
     if len(y) == 0:
         raise InputError("There are no held-out predictions to calibrate intervals with.")
@@ -191,8 +203,7 @@ def _margins(
     )
     mass = 1.0 / ((len(rows) + unseen) * rows[of_row])
     sizes = [_mass_quantile(scores[:, i], mass, level) for i, level in enumerate(LEVELS)]
-    values = np.maximum.accumulate([0.0, *sizes])[1:]
-    return Margins(LEVELS, tuple(values.tolist()), len(rows))
+    return sizes, len(rows)
 
 
 def _mass_quantile(scores: np.ndarray, mass: np.ndarray, level: float) -> float:

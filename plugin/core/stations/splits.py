@@ -104,11 +104,21 @@ def split_stations(
     return result
 
 
-def station_folds(station: np.ndarray, k: int, seed: int) -> np.ndarray:
+def station_folds(
+    station: np.ndarray, k: int, seed: int, spread: np.ndarray | None = None
+) -> np.ndarray:
     """Return a fold 1…k for each row, int64 (n,); all rows of a station share it.
 
     Numbers of stations in the folds differ by one at most. The draw depends on the set of
-    stations and on `seed` only; `k` is cut to the number of stations.
+    stations, their groups and `seed` only; `k` is cut to the number of stations.
+
+    Parameters
+    ----------
+    station : (n,) array
+    k, seed : int
+    spread : (n,) array of str, optional
+        Group of each row (network …): the stations of each are dealt out over the folds in turn,
+        so that no fold takes a group away from the others by chance.
 
     Examples
     --------
@@ -122,8 +132,13 @@ def station_folds(station: np.ndarray, k: int, seed: int) -> np.ndarray:
             f"{k} folds of {len(names)} stations cannot be made.",
             "At least 2 folds and 2 stations are needed.",
         )
-    order = np.random.default_rng(seed).permutation(len(names))
-    fold = {names[index]: place % min(k, len(names)) + 1 for place, index in enumerate(order)}
+    order = [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
+    if spread is not None:
+        group: dict[object, str] = {}
+        for name, value in zip(station, spread):
+            group[name] = min(group.get(name, str(value)), str(value))
+        order.sort(key=lambda name: group[name])
+    fold = {name: place % min(k, len(names)) + 1 for place, name in enumerate(order)}
     return np.array([fold[name] for name in station], dtype=np.int64)
 
 
