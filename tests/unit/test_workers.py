@@ -80,15 +80,16 @@ def test_nothing_to_do():
 
 
 def test_work_under_way_is_told_when_the_caller_ends_early():
-    told = []
+    begun, told = threading.Event(), []
 
     def work(number, stop):
         if number:
+            begun.set()
             told.append(stop.wait(5))
         return number
 
     with contextlib.closing(results_in_order(work, range(9), 2)) as results:
         assert next(results) == 0
-        time.sleep(0.05)  # the next two are under way
+        assert begun.wait(5)
     assert told and all(told)
     assert len(told) <= 2
