@@ -1,4 +1,4 @@
-"""The clone as an importable package, and the places tests read from."""
+"""The clone and what tests share, importable; the places tests read from."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 
 import clone_package
 

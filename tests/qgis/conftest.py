@@ -31,7 +31,6 @@ for _variable in _PROFILE_VARIABLES:
     if _variable not in os.environ:
         os.environ[_variable] = _PROFILE
 
-import rasterio
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
@@ -41,7 +40,7 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
-from rasterio.transform import from_origin
+from raster_files import write_raster
 
 CRS = "EPSG:32633"
 WEST, NORTH, CELL, CELLS = 500_000.0, 5_600_000.0, 100.0, 60
@@ -359,25 +358,9 @@ def _plain(value: Any) -> Any:
 def _write_raster(
     path: Path, values: np.ndarray, names: list[str | None], day: datetime.date | None = None
 ) -> None:
-    bands = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=CELLS,
-        height=CELLS,
-        count=len(bands),
-        dtype="float32",
-        crs=CRS,
-        transform=from_origin(WEST, NORTH, CELL, CELL),
-        nodata=-9999.0,
-    ) as dataset:
-        dataset.write(bands.astype("float32"))
-        for index, name in enumerate(names, start=1):
-            if name:
-                dataset.set_band_description(index, name)
-        if day:
-            dataset.update_tags(TIFFTAG_DATETIME=f"{day:%Y:%m:%d} 00:00:00")
+    tags = {"TIFFTAG_DATETIME": f"{day:%Y:%m:%d} 00:00:00"} if day else {}
+    place: dict[str, Any] = {"crs": CRS, "cell": CELL, "corner": (WEST, NORTH), "nodata": -9999.0}
+    write_raster(path, values, names=names, dtype="float32", tags=tags, **place)
 
 
 def _write_points(path: Path, stations: list[tuple[str, str, str, tuple[int, int]]]) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from qgis.core import (
     Qgis,
     QgsProcessingContext,
@@ -24,29 +23,15 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
 )
+from raster_files import write_raster
 
 NAMES = ("VV", "VH", "angle")
 DAYS = ("20210401", "20210407", "20210413")
 
 
 def write(path: Path, values: np.ndarray, names: tuple[str, ...] = NAMES, **tags: str) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[2],
-        height=values.shape[1],
-        count=len(values),
-        dtype="float32",
-        crs="EPSG:32633",
-        transform=Affine(10, 0, 500_000, 0, -10, 5_600_000),
-        nodata=np.nan,
-    ) as dataset:
-        dataset.write(values.astype("float32"))
-        for index, name in enumerate(names, start=1):
-            dataset.set_band_description(index, name)
-        dataset.update_tags(**tags)
-    return path
+    place: dict[str, Any] = {"crs": "EPSG:32633", "corner": (500_000, 5_600_000), "nodata": np.nan}
+    return write_raster(path, values, names=names, dtype="float32", tags=tags, **place)
 
 
 @pytest.fixture

@@ -12,27 +12,15 @@ import pytest
 import rasterio
 from osgeo import gdal
 from qgis.core import QgsProcessingException, QgsRasterLayer
-from rasterio.transform import from_origin
+from raster_files import write_raster
 
 gdal.UseExceptions()
 CLASSES = ["cultivated", "herbaceous", "forest", "shrub", "bare", "other"]
 
 
 def write(path: Path, values: Any, dtype: str = "uint8", cell: float = 100.0) -> Path:
-    array = np.atleast_2d(np.asarray(values)).astype(dtype)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=array.shape[1],
-        height=array.shape[0],
-        count=1,
-        dtype=dtype,
-        crs="EPSG:32633",
-        transform=from_origin(500_000.0, 5_600_000.0, cell, cell),
-    ) as dataset:
-        dataset.write(array, 1)
-    return path
+    place: dict[str, Any] = {"crs": "EPSG:32633", "cell": cell, "corner": (500_000, 5_600_000)}
+    return write_raster(path, values, dtype=dtype, **place)
 
 
 def read(path: Path) -> list[list[int]]:

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import rasterio.warp
 from qgis.core import QgsProcessingException
+from raster_files import write_raster
 from rasterio.transform import from_origin
 
 h5py = pytest.importorskip("h5py")
@@ -170,20 +171,8 @@ def test_series_refuses(
 
 
 def write(path: Path, values: np.ndarray, west: float, north: float, size: float) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[1],
-        height=values.shape[0],
-        count=1,
-        dtype=values.dtype.name,
-        crs=EASE,
-        transform=from_origin(west, north, size, size),
-        nodata=255 if values.dtype == np.uint8 else -9999,
-    ) as dataset:
-        dataset.write(values, 1)
-    return path
+    nodata = 255 if values.dtype == np.uint8 else -9999
+    return write_raster(path, values, crs=EASE, cell=size, corner=(west, north), nodata=nodata)
 
 
 def test_means_and_shares_on_the_grid(run: Callable, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_origin
+from raster_files import write_raster
 
 START, END, DAY = "2012-03-01", "2012-04-30", "2012-03-25"
 FIELD_EASTING = 493832
@@ -131,21 +131,16 @@ def _write_weather(folder: Path, rows: list[dict[str, str]]) -> list[Path]:
     paths = []
     for day, values in sorted(days.items()):
         path = folder / f"weather_{day.replace('-', '')}.tif"
-        with rasterio.open(
+        write_raster(
             path,
-            "w",
-            driver="GTiff",
-            width=1,
-            height=1,
-            count=2,
-            dtype="float32",
+            np.reshape(values, (2, 1, 1)),
+            names=("rain_sum", "t_max"),
             crs="EPSG:26911",
+            cell=2000,
+            corner=(492700, 5181900),
+            dtype="float32",
             nodata=-9999.0,
-            transform=from_origin(492700, 5181900, 2000, 2000),
-        ) as dataset:
-            for band, (name, value) in enumerate(zip(("rain_sum", "t_max"), values), start=1):
-                dataset.write(np.array([[value]], dtype="float32"), band)
-                dataset.set_band_description(band, name)
+        )
         paths.append(path)
     return paths
 

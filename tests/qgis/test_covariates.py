@@ -19,7 +19,7 @@ from qgis.core import (
     QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QDateTime, Qt
-from rasterio.transform import from_origin
+from raster_files import write_raster
 
 CRS = "EPSG:32633"
 
@@ -32,23 +32,9 @@ def plane(tmp_path: Path) -> Path:
 
 
 def write(path: Path, bands: np.ndarray, names: list[str], crs: str = CRS) -> Path:
-    size = 10.0 if crs == CRS else 0.001
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=bands.shape[2],
-        height=bands.shape[1],
-        count=len(bands),
-        dtype="float32",
-        crs=crs,
-        transform=from_origin(15.0, 50.0, size, size),
-        nodata=-9999.0,
-    ) as dataset:
-        dataset.write(bands.astype("float32"))
-        for index, name in enumerate(names, start=1):
-            dataset.set_band_description(index, name)
-    return path
+    cell = 10.0 if crs == CRS else 0.001
+    place: dict[str, Any] = {"crs": crs, "cell": cell, "corner": (15.0, 50.0)}
+    return write_raster(path, bands, names=names, dtype="float32", nodata=-9999.0, **place)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

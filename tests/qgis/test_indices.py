@@ -18,28 +18,16 @@ from qgis.core import (
     QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QDateTime, Qt
-from rasterio.transform import from_origin
+from raster_files import write_raster
 
 CRS = "EPSG:32633"
 S2 = {"B2": 0.05, "B3": 0.09, "B4": 0.08, "B8": 0.32, "B11": 0.24, "B12": 0.15, "SCL": 4}
 
 
 def write(path: Path, bands: dict[str, float], *, dtype: str = "float32", cells: int = 4) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=cells,
-        height=cells,
-        count=len(bands),
-        dtype=dtype,
-        crs=CRS,
-        transform=from_origin(500_000, 5_600_000, 1000 / cells, 1000 / cells),
-    ) as dataset:
-        for index, (name, value) in enumerate(bands.items(), start=1):
-            dataset.write(np.full((cells, cells), value).astype(dtype), index)
-            dataset.set_band_description(index, name)
-    return path
+    layers = np.array([np.full((cells, cells), value) for value in bands.values()])
+    place: dict[str, Any] = {"crs": CRS, "cell": 1000 / cells, "corner": (500_000, 5_600_000)}
+    return write_raster(path, layers, names=tuple(bands), dtype=dtype, **place)
 
 
 @pytest.fixture

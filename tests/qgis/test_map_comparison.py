@@ -11,27 +11,15 @@ import numpy as np
 import pytest
 import rasterio
 from qgis.core import QgsProcessingException
-from rasterio.transform import from_origin
+from raster_files import write_raster
 
 CRS = "EPSG:32633"
 WEST, NORTH = 500_000.0, 5_600_000.0
 
 
 def write(path: Path, values: np.ndarray, cell: float = 100.0, west: float = WEST) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[1],
-        height=values.shape[0],
-        count=1,
-        dtype="float32",
-        crs=CRS,
-        transform=from_origin(west, NORTH, cell, cell),
-        nodata=-9999.0,
-    ) as dataset:
-        dataset.write(values.astype("float32"), 1)
-    return path
+    place: dict[str, Any] = {"crs": CRS, "cell": cell, "corner": (west, NORTH)}
+    return write_raster(path, values, dtype="float32", nodata=-9999.0, **place)
 
 
 def read(path: str | Path) -> np.ndarray:

@@ -17,6 +17,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from raster_files import write_raster
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
@@ -181,18 +182,8 @@ def test_the_domain_may_be_points_or_a_raster(
     spots = rng.uniform(0, 1e5, (300, 2)) + CORNER
     points = memory_layer("Point", [QgsGeometry.fromPointXY(QgsPointXY(*p)) for p in spots])
     path = tmp_path / "Gebiet ä.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=100,
-        height=100,
-        count=1,
-        dtype="uint8",
-        crs="EPSG:32633",
-        transform=rasterio.transform.from_origin(400_000, 5_600_000, 1000, 1000),
-    ) as dataset:
-        dataset.write(np.ones((1, 100, 100), np.uint8))
+    place: dict[str, Any] = {"crs": "EPSG:32633", "cell": 1000, "corner": (400_000, 5_600_000)}
+    write_raster(path, np.ones((100, 100), np.uint8), **place)
     for domain in (points, str(path)):
         given = {"INPUT": stations, "DOMAIN": domain, "METHOD": "knndm", "OUTPUT": "memory:"}
         fold = folds_of(rows_of(run("splitstations", given)["OUTPUT"]))

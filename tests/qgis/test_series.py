@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from qgis.core import QgsProcessingException, QgsRasterLayer
-from rasterio.transform import from_origin
+from raster_files import write_raster
 
 CRS = "EPSG:32633"
 FIRST = datetime.date(2021, 4, 1)
@@ -27,24 +27,9 @@ def write(
     dtype: str = "float32",
     crs: str = CRS,
 ) -> Path:
-    bands = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=bands.shape[2],
-        height=bands.shape[1],
-        count=len(bands),
-        dtype=dtype,
-        crs=crs,
-        transform=from_origin(500_000, 5_600_000, cell, cell),
-        nodata=255 if dtype == "uint8" else -9999.0,
-    ) as dataset:
-        dataset.write(np.where(np.isnan(bands), -9999.0, bands).astype(dtype))
-        for index, name in enumerate(names, start=1):
-            if name:
-                dataset.set_band_description(index, name)
-    return path
+    place: dict[str, Any] = {"crs": crs, "cell": cell, "corner": (500_000, 5_600_000)}
+    nodata = 255 if dtype == "uint8" else -9999.0
+    return write_raster(path, values, names=names, dtype=dtype, nodata=nodata, **place)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raster_files import write_raster
 from rasterio.warp import transform as transform_xy
 from soil_moisture_mapper.plugin.core.covariates import alignment
 from soil_moisture_mapper.plugin.core.covariates.alignment import (
@@ -34,31 +35,9 @@ UTM = "EPSG:32632"
 CORNER = (500000.0, 5535000.0)
 
 
-def write(path, values, names=(None,), *, crs=UTM, transform=None, cell=10.0, nodata=-9999, **more):
-    values = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[2],
-        height=values.shape[1],
-        count=values.shape[0],
-        dtype=values.dtype,
-        crs=crs,
-        transform=transform or Affine(cell, 0, CORNER[0], 0, -cell, CORNER[1]),
-        nodata=nodata,
-    ) as dataset:
-        if values.dtype.kind == "f" and nodata is not None:
-            values = np.where(np.isnan(values), nodata, values).astype(values.dtype)
-        dataset.write(values)
-        for index, name in enumerate(names, start=1):
-            if name:
-                dataset.set_band_description(index, name)
-        colours = more.pop("colormap", None)
-        if colours:
-            dataset.write_colormap(1, colours)
-        for key, value in more.items():
-            setattr(dataset, key, value)
+def write(path, values, names=(), *, crs=UTM, transform=None, cell=10.0, nodata=-9999, **more):
+    place = {"cell": cell, "corner": CORNER, "transform": transform}
+    write_raster(path, values, names=names, crs=crs, nodata=nodata, **place, **more)
     return RasterInput(str(path))
 
 

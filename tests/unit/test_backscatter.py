@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from raster_files import write_raster
 from rasterio.warp import Resampling, reproject
 from scipy.ndimage import convolve
 from soil_moisture_mapper.plugin.core.covariates import backscatter_blocks, backscatter_grid
@@ -38,29 +39,9 @@ def scene(seed=0, shape=SHAPE):
     return values.astype(np.float32)
 
 
-def write(path, values, names=NAMES, *, x=500000.0, y=5600000.0, cell=10.0, crs=CRS, **options):
-    profile = {"dtype": "float32", "nodata": np.nan, **options}
-    scales = profile.pop("scales", None)
-    tags = profile.pop("tags", {})
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[2],
-        height=values.shape[1],
-        count=len(values),
-        crs=crs,
-        transform=Affine(cell, 0, x, 0, -cell, y),
-        **profile,
-    ) as dataset:
-        dataset.write(values.astype(profile["dtype"]))
-        for index, name in enumerate(names, start=1):
-            if name:
-                dataset.set_band_description(index, name)
-        if scales:
-            dataset.scales = scales
-        dataset.update_tags(**tags)
-    return RasterInput(str(path))
+def write(path, values, names=NAMES, *, x=500000.0, y=5600000.0, **options):
+    given = {"crs": CRS, "dtype": "float32", "nodata": np.nan, **options}
+    return RasterInput(str(write_raster(path, values, names=names, corner=(x, y), **given)))
 
 
 def read(path):

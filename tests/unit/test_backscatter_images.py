@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates.backscatter_bands import (
     Label,
     match_bands,
@@ -30,25 +31,10 @@ GEE = "S1A_IW_GRDH_1SDV_20210401T{}_20210401T055341_037258_046358_ABCD"
 
 
 def image(path, names=("VV",), *, x=500000.0, crs="EPSG:32632", size=6, tags=None, step=(10, -10)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=size,
-        height=size,
-        count=len(names),
-        dtype="float32",
-        crs=crs,
-        transform=Affine(step[0], 0, x, 0, step[1], 5600000),
-        nodata=np.nan,
-    ) as dataset:
-        dataset.write(np.full((len(names), size, size), -12.0, dtype=np.float32))
-        for index, name in enumerate(names, start=1):
-            if name:
-                dataset.set_band_description(index, name)
-        dataset.update_tags(**(tags or {}))
-    return RasterInput(str(path))
+    values = np.full((len(names), size, size), -12.0, dtype=np.float32)
+    transform = Affine(step[0], 0, x, 0, step[1], 5600000)
+    place = {"crs": crs, "transform": transform, "nodata": np.nan}
+    return RasterInput(str(write_raster(path, values, names=names, tags=tags, **place)))
 
 
 def passes(*inputs, wanted=None, decibels=True, progress=None):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from raster_files import write_raster
 from scipy.io import netcdf_file
 from soil_moisture_mapper.plugin.core.covariates import coarse
 from soil_moisture_mapper.plugin.core.covariates.coarse import prepare_coarse_series
@@ -350,31 +351,12 @@ def test_stray_values_are_left_out(tmp_path):
 # GeoTIFF
 
 
-def write_tif(
-    path, values, *, names=(None,), nodata=-9999.0, scale=None, cell=0.25, crs="EPSG:4326"
-):
+def write_tif(path, values, *, names=(), nodata=-9999.0, scale=None):
     values = np.asarray(values, dtype="float32" if scale is None else "int16")
-    bands = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=bands.shape[2],
-        height=bands.shape[1],
-        count=len(bands),
-        dtype=bands.dtype.name,
-        crs="EPSG:4326",
-        transform=Affine(0.25, 0, 5, 0, -0.25, 53),
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(bands)
-        if scale is not None:
-            dataset.scales = (scale,) * len(bands)
-            dataset.offsets = (0.05,) * len(bands)
-        for index, name in enumerate(names, start=1):
-            if name:
-                dataset.set_band_description(index, name)
-    return path
+    count = len(values) if values.ndim == 3 else 1
+    scaling = {} if scale is None else {"scales": (scale,) * count, "offsets": (0.05,) * count}
+    place = {"crs": "EPSG:4326", "cell": 0.25, "corner": (5, 53), "nodata": nodata}
+    return write_raster(path, values, names=names, **place, **scaling)
 
 
 def test_geotiff_series(tmp_path, monkeypatch):

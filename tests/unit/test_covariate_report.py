@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates import inventory_values
 from soil_moisture_mapper.plugin.core.covariates.inventory import (
     CovariateFacts,
@@ -54,28 +54,12 @@ def row(start, end=None, *, tolerance=3, name="VV"):
     return CovariateRow(name, "", "a.tif", 1, day(start), day(last), "bilinear", tolerance, "")
 
 
-def raster(path, values, names=(None,), *, crs="EPSG:32632", cell=10.0, nodata=-9999, units=None):
+def raster(path, values, names=(None,), *, crs="EPSG:32632", cell=10.0, nodata=-9999, **units):
     values = np.atleast_3d(np.asarray(values, dtype="float32"))
     values = values if values.shape[0] == len(names) else np.moveaxis(values, 2, 0)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[2],
-        height=values.shape[1],
-        count=len(names),
-        dtype="float32",
-        crs=crs,
-        transform=Affine(cell, 0, 500000, 0, -cell, 5535000)
-        if cell > 1
-        else Affine(cell, 0, 8.9, 0, -cell, 50.1),
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(values)
-        dataset.descriptions = names
-        if units:
-            dataset.units = units
-    return RasterInput(str(path))
+    corner = (500000, 5535000) if cell > 1 else (8.9, 50.1)
+    place = {"crs": crs, "cell": cell, "corner": corner, "nodata": nodata}
+    return RasterInput(str(write_raster(path, values, names=names, **place, **units)))
 
 
 @given(

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates import table as table_module
 from soil_moisture_mapper.plugin.core.covariates.rows import COLUMNS, CovariateRow, choose_row
 from soil_moisture_mapper.plugin.core.covariates.table import (
@@ -43,26 +43,9 @@ def row(name="smap", start=None, end=None, *, tolerance=6, path="/a.tif", band=1
     return CovariateRow(name, "", path, band, first, last, "bilinear", tolerance, "")
 
 
-def raster(
-    path, names=(None,), *, crs="EPSG:32632", cell=10, at=(500000, 5535000), dtype="float32", **more
-):
-    path.parent.mkdir(exist_ok=True, parents=True)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=2,
-        height=2,
-        count=len(names),
-        dtype=dtype,
-        crs=crs,
-        transform=Affine(cell, 0, at[0], 0, -cell, at[1]),
-    ) as dataset:
-        dataset.write(np.ones((len(names), 2, 2), dtype))
-        dataset.descriptions = names
-        for key, value in more.items():
-            setattr(dataset, key, value)
-    return RasterInput(str(path))
+def raster(path, names=(None,), *, cell=10, at=(500000, 5535000), dtype="float32", **more):
+    values = np.ones((len(names), 2, 2), dtype)
+    return RasterInput(str(write_raster(path, values, names=names, cell=cell, corner=at, **more)))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.evaluation.folds_report import folds_report
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
@@ -237,19 +237,8 @@ def test_raster_domain_has_points_where_there_are_values_and_by_area(tmp_path):
     values = np.ones((180, 40), np.float32)
     values[:, 20:] = np.nan
     path = tmp_path / "globe.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=40,
-        height=180,
-        count=1,
-        dtype="float32",
-        crs="EPSG:4326",
-        transform=Affine(1, 0, 0, 0, -1, 90),
-        nodata=np.nan,
-    ) as dataset:
-        dataset.write(values, 1)
+    place = {"crs": "EPSG:4326", "cell": 1, "corner": (0, 90), "nodata": np.nan}
+    write_raster(path, values, dtype="float32", **place)
     domain = raster_domain(path, 5000, np.random.default_rng(0))
     assert len(domain.x) == 5000 and domain.x.min() > 0 and domain.x.max() < 20
     # half of a sphere lies within 30 degrees of its equator; SD of the share is 0.007

@@ -11,6 +11,7 @@ import rasterio.warp
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raster_files import write_raster
 from rasterio.crs import CRS
 from soil_moisture_mapper.plugin.core.covariates import ease
 from soil_moisture_mapper.plugin.core.covariates.ease import to_ease_grid
@@ -33,25 +34,9 @@ from soil_moisture_mapper.plugin.core.rasters.grids import Grid, Window, place
 CELL = {name: grid.cell for name, grid in EASE_GRIDS.items()}
 
 
-def write(path, values, transform, crs=EASE_CRS, names=None, nodata=math.nan, dtype="float32"):
-    values = np.asarray(values)
-    bands = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=bands.shape[2],
-        height=bands.shape[1],
-        count=len(bands),
-        dtype=dtype,
-        crs=crs,
-        transform=transform,
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(bands.astype(dtype))
-        for index, name in enumerate(names or [], start=1):
-            dataset.set_band_description(index, name)
-    return RasterInput(str(path))
+def write(path, values, transform, crs=EASE_CRS, names=(), nodata=math.nan, dtype="float32"):
+    place = {"crs": crs, "transform": transform, "nodata": nodata}
+    return RasterInput(str(write_raster(path, values, names=names or (), dtype=dtype, **place)))
 
 
 def read(path):

@@ -13,6 +13,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates import gaps, series_files
 from soil_moisture_mapper.plugin.core.covariates.gaps import file_name, fill_day, fill_gaps
 from soil_moisture_mapper.plugin.core.covariates.series import direction_of
@@ -29,31 +30,9 @@ def day(number):
     return FIRST + timedelta(days=number)
 
 
-def write(
-    path, bands, names=(None,), *, nodata=-9999.0, cell=10.0, crs=UTM, dtype="float32", **more
-):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=bands.shape[2],
-        height=bands.shape[1],
-        count=bands.shape[0],
-        dtype=dtype,
-        crs=crs,
-        transform=Affine(cell, 0, 500000, 0, -cell, 5535000),
-        nodata=nodata,
-    ) as dataset:
-        if nodata is not None:
-            bands = np.where(np.isnan(bands), nodata, bands)
-        dataset.write(bands.astype(dtype))
-        for index, name in enumerate(names, start=1):
-            if name:
-                dataset.set_band_description(index, name)
-        for key, value in more.items():
-            setattr(dataset, key, value)
-    return RasterInput(str(path))
+def write(path, bands, names=(), *, nodata=-9999.0, crs=UTM, dtype="float32", **more):
+    more.update(names=names, crs=crs, dtype=dtype, nodata=nodata)
+    return RasterInput(str(write_raster(path, bands, **more)))
 
 
 def read(path):

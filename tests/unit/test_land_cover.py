@@ -7,7 +7,7 @@ import csv
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates.classes import (
     class_names,
     holds_classes,
@@ -37,22 +37,7 @@ OWN = {
 
 
 def write(path, values, dtype="uint8", nodata=None, **more):
-    values = np.atleast_2d(values)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[1],
-        height=values.shape[0],
-        count=1,
-        dtype=dtype,
-        crs="EPSG:32632",
-        transform=Affine(100, 0, 500000, 0, -100, 5535000),
-        nodata=nodata,
-        **more,
-    ) as dataset:
-        dataset.write(values.astype(dtype), 1)
-    return path
+    return write_raster(path, values, cell=100, dtype=dtype, nodata=nodata, **more)
 
 
 def classes_of(path):

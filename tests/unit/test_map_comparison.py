@@ -13,6 +13,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raster_files import write_raster
 from rasterio.warp import Resampling, reproject
 from scipy.stats import entropy, linregress
 from soil_moisture_mapper.plugin.core.errors import InputError
@@ -56,24 +57,10 @@ def write(
     unit: str = "",
 ) -> Path:
     bands = values if values.ndim == 3 else values[None]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=len(bands),
-        height=bands.shape[1],
-        width=bands.shape[2],
-        dtype="float32",
-        nodata=-9999,
-        crs=crs,
-        transform=Affine(cell, 0, west, 0, -cell, north),
-    ) as dataset:
-        dataset.write(np.where(np.isfinite(bands), bands, -9999).astype("float32"))
-        for index, name in enumerate(names, start=1):
-            dataset.set_band_description(index, name)
-        if unit:
-            dataset.set_band_unit(1, unit)
-    return path
+    bands = np.where(np.isfinite(bands), bands, np.nan)
+    units = (unit, *[""] * (len(bands) - 1))
+    place = {"crs": crs, "cell": cell, "corner": (west, north), "nodata": -9999}
+    return write_raster(path, bands, names=names, dtype="float32", units=units, **place)
 
 
 def field(rows: int, columns: int, seed: int = 0, holes: float = 0.05) -> np.ndarray:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
-from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raster_files import write_raster
 from rasterio.warp import transform
 from soil_moisture_mapper.plugin.core.covariates.rows import CovariateRow
 from soil_moisture_mapper.plugin.core.covariates.table import (
@@ -37,20 +36,8 @@ DAY = date(2021, 4, 1)
 
 
 def write(path, values, left=LEFT):
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[1],
-        height=values.shape[0],
-        count=1,
-        dtype="float32",
-        crs=UTM,
-        transform=Affine(10, 0, left, 0, -10, TOP),
-        nodata=np.nan,
-    ) as dataset:
-        dataset.write(values.astype(np.float32), 1)
-    return path
+    place = {"crs": UTM, "corner": (left, TOP), "nodata": np.nan}
+    return write_raster(path, values, dtype="float32", **place)
 
 
 def row(name, path, shift=None, resampling="nearest", tolerance=2):

@@ -10,6 +10,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raster_files import full_layers, scaled, write_raster
 from rasterio.warp import Resampling, reproject
 from soil_moisture_mapper.plugin.core.covariates import optical
 from soil_moisture_mapper.plugin.core.covariates.optical import optical_indices
@@ -85,31 +86,12 @@ def write(
     north_up=True,
 ):
     """Write bands by description ('' for none); a number fills 3 × 4 cells."""
-    layers = [
-        np.full((3, 4), value) if np.isscalar(value) else np.asarray(value)
-        for value in bands.values()
-    ]
-    height, width = layers[0].shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=width,
-        height=height,
-        count=len(layers),
-        dtype=dtype,
-        crs=crs,
-        transform=Affine(cell, 0, origin[0], 0, -cell if north_up else cell, origin[1]),
-        nodata=nodata,
-    ) as dataset:
-        for index, (name, layer) in enumerate(zip(bands, layers), start=1):
-            stored = np.rint(layer) if not dtype.startswith("float") else layer
-            dataset.write(stored.astype(dtype), index)
-            if name:
-                dataset.set_band_description(index, name)
-        if scale is not None:
-            dataset.scales = (scale,) * len(layers)
-            dataset.offsets = (offset,) * len(layers)
+    layers = full_layers(bands)
+    layers = layers if dtype.startswith("float") else np.rint(layers)
+    transform = Affine(cell, 0, origin[0], 0, -cell if north_up else cell, origin[1])
+    scaling = scaled(len(layers), scale, offset)
+    place = {"crs": crs, "transform": transform, "nodata": nodata}
+    write_raster(path, layers, names=tuple(bands), dtype=dtype, **place, **scaling)
     return RasterInput(str(path))
 
 

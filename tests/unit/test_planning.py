@@ -6,7 +6,7 @@ import datetime
 
 import numpy as np
 import pytest
-import rasterio
+from raster_files import write_raster
 from rasterio.transform import from_origin
 from scipy.spatial.distance import cdist, pdist
 from soil_moisture_mapper.plugin.core.covariates.rows import CovariateRow
@@ -28,20 +28,8 @@ DAY = datetime.date(2021, 5, 1)
 
 
 def write(path, values, crs=UTM, cell=CELL, west=WEST, north=NORTH):
-    height, width = values.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=width,
-        height=height,
-        count=1,
-        dtype="float32",
-        crs=crs,
-        transform=from_origin(west, north, cell, cell),
-        nodata=-9999.0,
-    ) as dataset:
-        dataset.write(np.where(np.isfinite(values), values, -9999).astype("float32"), 1)
+    place = {"crs": crs, "cell": cell, "corner": (west, north)}
+    write_raster(path, values, dtype="float32", nodata=-9999.0, **place)
 
 
 def row_of(name, path, day=None, units="", resampling="nearest"):

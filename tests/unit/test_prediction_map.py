@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates.rows import CovariateRow
 from soil_moisture_mapper.plugin.core.covariates.table import CovariateTable
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
@@ -47,21 +48,8 @@ def make_model(names=NAMES, *, seed=1, **more):
 
 
 def write(path, values, *, cell=10.0, left=LEFT, top=TOP, crs=UTM, nodata=-9999.0):
-    stored = np.where(np.isfinite(values), values, nodata).astype(np.float32)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[1],
-        height=values.shape[0],
-        count=1,
-        dtype="float32",
-        crs=crs,
-        transform=Affine(cell, 0, left, 0, -cell, top),
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(stored, 1)
-    return path
+    place = {"crs": crs, "cell": cell, "corner": (left, top)}
+    return write_raster(path, values, dtype="float32", nodata=nodata, **place)
 
 
 def row(name, path, day=None, resampling="bilinear", tolerance=2):

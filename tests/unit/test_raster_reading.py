@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.errors import RasterError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters.grids import Window
@@ -21,30 +21,6 @@ from soil_moisture_mapper.plugin.core.rasters.reading import (
 
 UTM = "EPSG:32632"
 APRIL = date(2021, 4, 1)
-
-
-def write(path, values, *, names=None, nodata=None, crs=UTM, tags=None, **more):
-    values = np.asarray(values)
-    values = values[None] if values.ndim == 2 else values
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[2],
-        height=values.shape[1],
-        count=values.shape[0],
-        dtype=values.dtype,
-        crs=crs,
-        transform=Affine(10, 0, 500000, 0, -10, 5535000),
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(values)
-        if names:
-            dataset.descriptions = names
-        dataset.update_tags(**(tags or {}))
-        for key, value in more.items():
-            setattr(dataset, key, value)
-    return path
 
 
 ONES = np.ones((2, 3), dtype=np.float32)
@@ -88,7 +64,7 @@ VRT = (
 
 
 def test_virtual_rasters_of_local_files_are_read_and_others_refused(tmp_path):
-    write(tmp_path / "a.tif", 7 * ONES)
+    write_raster(tmp_path / "a.tif", 7 * ONES)
     local = tmp_path / "local.vrt"
     local.write_text(VRT.format(1, "a.tif"))
     np.testing.assert_array_equal(read_band(local, 1), 7 * ONES)
@@ -123,13 +99,13 @@ def test_missing_files_folders_and_other_files_are_named(tmp_path):
     ["with space.tif", "größe ñ.tif", "a#b.tif", "a?b.tif", "a%20b.tif", "a&<b>.tif", "a:b.tif"],
 )
 def test_odd_file_names_are_read(tmp_path, name):
-    path = write(tmp_path / name, ONES)
+    path = write_raster(tmp_path / name, ONES)
     assert describe_raster(path).path == path
     np.testing.assert_array_equal(read_band(path, 1), ONES)
 
 
 def test_bands_are_described(tmp_path):
-    path = write(
+    path = write_raster(
         tmp_path / "s1_20210401.tif",
         np.zeros((2, 4, 5), np.int16),
         names=("VV", "VH"),
@@ -147,7 +123,7 @@ def test_bands_are_described(tmp_path):
 
 def test_order_of_dates_description_name_tag_range(tmp_path):
     tag = {"TIFFTAG_DATETIME": "2021:04:03 00:00:00"}
-    both = write(
+    both = write_raster(
         tmp_path / "x_20210402.tif", np.stack([ONES] * 2), names=("2021-04-01", "b"), tags=tag
     )
     progress = RecordingProgress()
@@ -157,9 +133,9 @@ def test_order_of_dates_description_name_tag_range(tmp_path):
         ("b", date(2021, 4, 2)),
     ]
     assert not progress.warnings  # a day apart is a matter of time zones
-    tagged = write(tmp_path / "x.tif", ONES, tags=tag)
+    tagged = write_raster(tmp_path / "x.tif", ONES, tags=tag)
     assert describe_raster(tagged, fallback_date=APRIL).bands[0].date == date(2021, 4, 3)
-    plain = write(tmp_path / "y.tif", ONES)
+    plain = write_raster(tmp_path / "y.tif", ONES)
     band = describe_raster(plain, fallback_date=APRIL, fallback_end=date(2021, 4, 8)).bands[0]
     assert (band.date, band.end) == (APRIL, date(2021, 4, 8))
     assert describe_raster(plain).bands[0].date is None
@@ -167,20 +143,20 @@ def test_order_of_dates_description_name_tag_range(tmp_path):
 
 def test_name_and_tag_that_disagree_are_reported(tmp_path):
     tags = {"TIFFTAG_DATETIME": "2021:04:03 00:00:00"}
-    path = write(tmp_path / "x_20210401.tif", ONES, tags=tags)
+    path = write_raster(tmp_path / "x_20210401.tif", ONES, tags=tags)
     progress = RecordingProgress()
     assert describe_raster(path, progress=progress).bands[0].date == APRIL
     assert "says 2021-04-01, its TIFFTAG_DATETIME says 2021-04-03" in progress.warnings[0]
 
 
 def test_several_nameless_bands_are_an_error(tmp_path):
-    path = write(tmp_path / "x.tif", np.stack([ONES] * 3), names=("a", None, "Band 3"))
+    path = write_raster(tmp_path / "x.tif", np.stack([ONES] * 3), names=("a", None, "Band 3"))
     with pytest.raises(RasterError, match=r"3 bands, of which 2, 3 have no name"):
         describe_raster(path)
 
 
 def test_raster_without_reference_system_is_an_error(tmp_path):
-    path = write(tmp_path / "x.tif", ONES, crs=None)
+    path = write_raster(tmp_path / "x.tif", ONES, crs=None)
     with pytest.raises(RasterError, match="no coordinate reference system"):
         geometry(path)
 
@@ -188,7 +164,7 @@ def test_raster_without_reference_system_is_an_error(tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int32"])
 def test_usual_marks_are_missing_only_without_declared_nodata(tmp_path, dtype):
     values = np.array([[1, -9999, -32768], [4, -9999, 6]], dtype=dtype)
-    plain = write(tmp_path / "plain.tif", values)
+    plain = write_raster(tmp_path / "plain.tif", values)
     progress = RecordingProgress()
     np.testing.assert_array_equal(
         read_band(plain, 1, progress=progress), [[1, np.nan, np.nan], [4, np.nan, 6]]
@@ -196,7 +172,7 @@ def test_usual_marks_are_missing_only_without_declared_nodata(tmp_path, dtype):
     assert len(progress.warnings) == 1
     assert "Band 1 of" in progress.warnings[0]
     assert "1 × -32768, 2 × -9999" in progress.warnings[0]
-    declared = write(tmp_path / "declared.tif", values, nodata=6)
+    declared = write_raster(tmp_path / "declared.tif", values, nodata=6)
     progress = RecordingProgress()
     np.testing.assert_array_equal(
         read_band(declared, 1, progress=progress), [[1, -9999, -32768], [4, -9999, np.nan]]
@@ -207,14 +183,14 @@ def test_usual_marks_are_missing_only_without_declared_nodata(tmp_path, dtype):
 def test_the_largest_floats_are_missing_without_declared_nodata(tmp_path):
     values = np.array([[-3.4028234663852886e38, 3.4e38, 1e38]], dtype=np.float32)
     np.testing.assert_array_equal(
-        read_band(write(tmp_path / "a.tif", values), 1), [[np.nan, np.nan, np.float32(1e38)]]
+        read_band(write_raster(tmp_path / "a.tif", values), 1), [[np.nan, np.nan, np.float32(1e38)]]
     )
 
 
 def test_infinite_and_nan_cells_are_missing_whatever_is_declared(tmp_path):
     values = np.array([[np.inf, -np.inf, np.nan, 4]], dtype=np.float32)
     for nodata in (None, -99, np.nan):
-        read = read_band(write(tmp_path / "a.tif", values, nodata=nodata), 1)
+        read = read_band(write_raster(tmp_path / "a.tif", values, nodata=nodata), 1)
         np.testing.assert_array_equal(read, [[np.nan, np.nan, np.nan, 4]])
 
 
@@ -222,19 +198,19 @@ def test_nodata_that_float32_rounds_is_found(tmp_path):
     """The tag holds −3.4028234663852886e+38 or 0.1 in double, the cells in single precision."""
     for nodata in (-3.4028234663852886e38, 0.1):
         values = np.array([[nodata, 1]], dtype=np.float32)
-        read = read_band(write(tmp_path / "a.tif", values, nodata=nodata), 1)
+        read = read_band(write_raster(tmp_path / "a.tif", values, nodata=nodata), 1)
         np.testing.assert_array_equal(read, [[np.nan, 1]])
 
 
 def test_scale_and_offset_are_applied_after_missing_is_found(tmp_path):
     values = np.array([[100, -32768, 200]], dtype=np.int16)
-    path = write(tmp_path / "a.tif", values, nodata=-32768, scales=(0.1,), offsets=(5.0,))
+    path = write_raster(tmp_path / "a.tif", values, nodata=-32768, scales=(0.1,), offsets=(5.0,))
     np.testing.assert_allclose(read_band(path, 1), [[15, np.nan, 25]], rtol=1e-12)
 
 
 def test_masked_cells_are_missing_beside_declared_nodata(tmp_path):
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-        path = write(tmp_path / "a.tif", np.array([[1, 2, 3]], np.int16), nodata=2)
+        path = write_raster(tmp_path / "a.tif", np.array([[1, 2, 3]], np.int16), nodata=2)
         with rasterio.open(path, "r+") as dataset:
             dataset.write_mask(np.array([[0, 255, 255]], np.uint8))
     np.testing.assert_array_equal(read_band(path, 1), [[np.nan, np.nan, 3]])
@@ -242,7 +218,7 @@ def test_masked_cells_are_missing_beside_declared_nodata(tmp_path):
 
 def test_windows_may_reach_beyond_the_raster(tmp_path):
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
-    path = write(tmp_path / "a.tif", values)
+    path = write_raster(tmp_path / "a.tif", values)
     with RasterReader(path) as reader:
         read = reader.read([1, 1], Window(2, -1, 4, 3))
         beside = reader.read([1], Window(10, 10, 2, 2))
@@ -253,7 +229,7 @@ def test_windows_may_reach_beyond_the_raster(tmp_path):
 
 
 def test_marks_are_warned_of_once_for_any_number_of_windows(tmp_path):
-    path = write(tmp_path / "a.tif", np.full((4, 4), -9999, np.float32))
+    path = write_raster(tmp_path / "a.tif", np.full((4, 4), -9999, np.float32))
     progress = RecordingProgress()
     with RasterReader(path, progress=progress) as reader:
         for row in range(4):
@@ -262,7 +238,7 @@ def test_marks_are_warned_of_once_for_any_number_of_windows(tmp_path):
 
 
 def test_band_that_is_not_there(tmp_path):
-    path = write(tmp_path / "a.tif", ONES)
+    path = write_raster(tmp_path / "a.tif", ONES)
     with pytest.raises(RasterError, match=r"no band 3 with values. It has 1"):
         read_band(path, 3)
 

@@ -8,7 +8,7 @@ import sqlite3
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
+from raster_files import write_raster
 from rasterio.warp import transform
 from soil_moisture_mapper.plugin.core.errors import RasterError
 from soil_moisture_mapper.plugin.core.rasters import sampling
@@ -19,23 +19,8 @@ UTM = "EPSG:32632"
 LEFT, TOP = 500000.0, 5535000.0
 
 
-def write(path, values, nodata=None, **more):
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[1],
-        height=values.shape[0],
-        count=1,
-        dtype=values.dtype,
-        crs=UTM,
-        transform=Affine(10, 0, LEFT, 0, -10, TOP),
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(values, 1)
-        for key, value in more.items():
-            setattr(dataset, key, value)
-    return path
+def write(path, values, **more):
+    return write_raster(path, values, crs=UTM, corner=(LEFT, TOP), **more)
 
 
 def test_nearest_is_the_cell_that_rasterio_samples(tmp_path):

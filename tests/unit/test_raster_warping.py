@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from raster_files import write_raster
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from soil_moisture_mapper.plugin.core.errors import RasterError
@@ -25,24 +26,8 @@ UTM = "EPSG:32632"
 CORNER = (500000.0, 5535000.0)
 
 
-def write(path, values, *, crs=UTM, cell=10.0, corner=CORNER, nodata=None, **more):
-    values = np.atleast_3d(values.T).T if values.ndim == 2 else values
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[2],
-        height=values.shape[1],
-        count=values.shape[0],
-        dtype=values.dtype,
-        crs=crs,
-        transform=Affine(cell, 0, corner[0], 0, -cell, corner[1]),
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(values)
-        for key, value in more.items():
-            setattr(dataset, key, value)
-    return path
+def write(path, values, **more):
+    return write_raster(path, values, **{"crs": UTM, "corner": CORNER, **more})
 
 
 def in_blocks(sources, grid, block):
@@ -259,16 +244,7 @@ def test_alpha_band_masks(tmp_path):
     path = tmp_path / "rgba.tif"
     values = np.stack([np.full((20, 20), 50), np.full((20, 20), 255)]).astype(np.uint8)
     values[1, :, :7] = 0
-    profile = {"driver": "GTiff", "width": 20, "height": 20, "count": 2, "dtype": "uint8"}
-    with rasterio.open(
-        path,
-        "w",
-        **profile,
-        crs=UTM,
-        transform=Affine(10, 0, CORNER[0], 0, -10, CORNER[1]),
-        alpha="yes",
-    ) as dataset:
-        dataset.write(values)
+    write(path, values, dtype="uint8", options={"alpha": "yes"})
     grid = Grid(UTM, Affine(10, 0, CORNER[0], 0, -10, CORNER[1]), 20, 20)
     with CovariateReader([Source("g", path, 1)], grid) as reader:
         read = reader.read(grid.whole)[0]

@@ -46,6 +46,7 @@ from soil_moisture_mapper.plugin.core.evaluation.validation import (
     validate_model,
 )
 from soil_moisture_mapper.plugin.core.evaluation.validation_report import validation_report
+from soil_moisture_mapper.plugin.core.evaluation.validation_sections import monthly_scores
 from soil_moisture_mapper.plugin.core.models.calibration import LEVELS, TAUS
 from soil_moisture_mapper.plugin.core.models.heldout import ForestSettings, HeldOut
 from soil_moisture_mapper.plugin.core.models.spiking import SpikeSettings, spike_model
@@ -341,6 +342,22 @@ def test_validation_sets_the_model_beside_the_baseline(page):
     assert "missing in 7 of 80 rows" in reader.text
 
 
+def test_months_are_scored_one_by_one_and_long_periods_by_calendar_month():
+    rows = make_rows("v", 4, "field", days=90, seed=5)  # from 1 May to 29 July
+    held = validate_model(trained().model, rows).held
+    error = held.mean - rows.y
+    found = dict(monthly_scores(held))
+    assert list(found) == ["2021-05", "2021-06", "2021-07"]
+    june = rows.date.astype("datetime64[M]") == np.datetime64("2021-06")
+    assert found["2021-06"]["n"] == 4 * 30
+    assert found["2021-06"]["me"] == pytest.approx(error[june].mean())
+    assert found["2021-06"]["rmse"] == pytest.approx(np.sqrt(np.mean(error[june] ** 2)))
+    years = make_rows("v", 1, "field", days=3 * 365, seed=5)
+    assert [name for name, _ in monthly_scores(validate_model(trained().model, years).held)] == [
+        *("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    ]
+
+
 def test_residuals_are_predicted_less_measured():
     rows = make_rows("v", 4, "field", seed=5)
     table = residual_table(validate_model(trained().model, rows))
@@ -501,9 +518,19 @@ def test_validation_says_how_certain_scores_are_and_draws_stations(tmp_path):
     found = reader.row("all rows", "90", "9")
     held = result.held
     expected = score_intervals(rows.y, held.mean, rows.station)["rmse"]
-    assert found[4] == f"{blocks.number(expected.low)} … {blocks.number(expected.high)}"
-    for part in ("Scores of stations", "Stations over time", "Distance to the training rows"):
+    rmse = np.sqrt(np.mean((held.mean - rows.y) ** 2))
+    ends = f"{blocks.number(expected.low)} … {blocks.number(expected.high)}"
+    assert found[4] == f"{blocks.number(rmse)} ({ends})"
+    for part in (
+        "Scores of stations",
+        "Stations over time",
+        "Distance to the training rows",
+        "Where the errors are",
+        "Where the model beats smap, and where not",
+        "Intervals by cover",
+    ):
         assert part in reader.text
+    assert "Errors over the year" not in reader.text  # ten days of one month
     rows_of_metrics = validation_metrics(result)
     overall = find_row(rows_of_metrics, "overall", "model")
     r, n = anomaly_correlation(rows.y, held.mean, rows.date, rows.station)

@@ -13,6 +13,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates import series_files, statistics
 from soil_moisture_mapper.plugin.core.covariates.statistics import (
     RunningStatistics,
@@ -27,20 +28,7 @@ SHAPE = (23, 31)
 
 
 def write(path, values, names=("VV", "VH"), cell=10.0):
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[2],
-        height=values.shape[1],
-        count=values.shape[0],
-        dtype="float32",
-        crs="EPSG:32632",
-        transform=Affine(cell, 0, 500000, 0, -cell, 5535000),
-        nodata=np.nan,
-    ) as dataset:
-        dataset.write(values.astype(np.float32))
-        dataset.descriptions = names
+    write_raster(path, values, names=names, cell=cell, dtype="float32", nodata=np.nan)
     return RasterInput(str(path))
 
 

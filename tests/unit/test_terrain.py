@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 import rasterio
-from rasterio.transform import from_origin
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates import surface
 from soil_moisture_mapper.plugin.core.errors import InputError
 
@@ -233,11 +233,7 @@ def test_slope_aspect_and_range_equal_gdaldem(tmp_path, method, algorithm):
     z = np.random.default_rng(11).normal(size=(40, 50)).cumsum(0).cumsum(1).astype(np.float32)
     z[20, 20] = -9999
     dem = tmp_path / "dem.tif"
-    with rasterio.open(
-        dem, "w", driver="GTiff", width=50, height=40, count=1, dtype="float32",
-        crs="EPSG:32633", transform=from_origin(500000, 5000000, 10, 10), nodata=-9999,
-    ) as target:  # fmt: skip
-        target.write(z, 1)
+    write_raster(dem, z, crs="EPSG:32633", corner=(500000, 5000000), nodata=-9999)
     z = np.where(z == -9999, np.nan, z.astype(float))
     found = surface.terrain_parameters(z, 10.0, 10.0, method)
     for mode, name in (("slope", "slope"), ("aspect", "aspect"), ("roughness", "elevation_range")):

@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 import rasterio
+from raster_files import write_raster
 from rasterio import Affine
 from rasterio.transform import from_origin
 from soil_moisture_mapper.plugin.core.covariates import dem as dems
@@ -18,14 +19,9 @@ from soil_moisture_mapper.plugin.core.rasters.grids import Grid
 
 
 def write_dem(path, z, crs="EPSG:32633", transform=None, units=None):
-    with rasterio.open(
-        path, "w", driver="GTiff", width=z.shape[1], height=z.shape[0], count=1, dtype="float32",
-        crs=crs, transform=transform or from_origin(500000, 5000000, 10, 10), nodata=-9999,
-    ) as target:  # fmt: skip
-        target.write(np.where(np.isnan(z), -9999, z).astype(np.float32), 1)
-        if units:
-            target.set_band_unit(1, units)
-    return path
+    place = {"crs": crs, "corner": (500000, 5000000), "transform": transform, "nodata": -9999}
+    unit = {"units": (units,)} if units else {}
+    return write_raster(path, z, dtype="float32", **place, **unit)
 
 
 def hills(rows, columns, seed=2):
@@ -179,11 +175,8 @@ def test_whole_metres_with_declared_nodata(tmp_path):
     written = []
     for dtype, nodata in (("uint16", 65535), ("int16", -32768)):
         path = tmp_path / f"{dtype}.tif"
-        with rasterio.open(
-            path, "w", driver="GTiff", width=30, height=20, count=1, dtype=dtype,
-            crs="EPSG:32633", transform=from_origin(5e5, 5e6, 30, 30), nodata=nodata,
-        ) as target:  # fmt: skip
-            target.write(np.where(np.isnan(expected), nodata, expected).astype(dtype), 1)
+        place = {"crs": "EPSG:32633", "cell": 30, "corner": (5e5, 5e6), "nodata": nodata}
+        write_raster(path, expected, dtype=dtype, **place)
         out = terrain.terrain_covariates(path, 1, tmp_path / f"{dtype}_terrain.tif")
         written.append(read_bands(out)[0])
     slope = surface.terrain_parameters(expected, 30.0, 30.0, parameters=["slope"])["slope"]
@@ -308,11 +301,7 @@ def test_dem_in_local_coordinates_is_refused(tmp_path):
 
 def test_dem_among_several_bands_without_names(tmp_path):
     dem = tmp_path / "dem.tif"
-    with rasterio.open(
-        dem, "w", driver="GTiff", width=9, height=9, count=2, dtype="float32",
-        crs="EPSG:32633", transform=from_origin(5e5, 5e6, 10, 10), nodata=-9999,
-    ) as target:  # fmt: skip
-        target.write(np.stack([np.zeros((9, 9)), hills(9, 9)]).astype(np.float32))
+    write_dem(dem, np.stack([np.zeros((9, 9)), hills(9, 9)]))
     out = terrain.terrain_covariates(dem, 2, tmp_path / "t.tif", parameters=["elevation"])
     np.testing.assert_array_equal(read_bands(out)[0]["elevation"], hills(9, 9))
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates.classes import class_names, read_classes
 from soil_moisture_mapper.plugin.core.covariates.texture import (
     TEXTURES,
@@ -184,21 +184,7 @@ def test_table_of_classes_is_in_this_order():
 
 
 def write(path, values, dtype="float32", nodata=-9999, cell=250.0):
-    values = np.atleast_2d(np.asarray(values))
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=values.shape[1],
-        height=values.shape[0],
-        count=1,
-        dtype=dtype,
-        crs="EPSG:32632",
-        transform=Affine(cell, 0, 500000, 0, -cell, 5535000),
-        nodata=nodata,
-    ) as dataset:
-        dataset.write(values.astype(dtype), 1)
-    return TextureBand(str(path))
+    return TextureBand(str(write_raster(path, values, dtype=dtype, nodata=nodata, cell=cell)))
 
 
 def three(tmp_path, parts, **more):

@@ -8,6 +8,7 @@ import rasterio
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from raster_files import full_layers, scaled, write_raster
 from rasterio.warp import Resampling, reproject
 from soil_moisture_mapper.plugin.core.covariates import thermal
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
@@ -31,29 +32,10 @@ def write(
     origin=CORNER,
 ):
     """Write bands by description ('' for none); a number fills 3 × 4 cells."""
-    layers = [
-        np.full((3, 4), value) if np.isscalar(value) else np.asarray(value)
-        for value in bands.values()
-    ]
-    height, width = layers[0].shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=width,
-        height=height,
-        count=len(layers),
-        dtype=dtype,
-        crs=crs,
-        transform=Affine(cell, 0, origin[0], 0, -cell, origin[1]),
-        nodata=nodata,
-    ) as dataset:
-        for index, (name, layer) in enumerate(zip(bands, layers), start=1):
-            dataset.write(layer.astype(dtype), index)
-            if name:
-                dataset.set_band_description(index, name)
-        if scale is not None:
-            dataset.scales = (scale,) * len(layers)
+    place = {"crs": crs, "cell": cell, "corner": origin, "nodata": nodata}
+    scaling = scaled(len(bands), scale)
+    layers = full_layers(bands)
+    write_raster(path, layers, names=tuple(bands), dtype=dtype, **place, **scaling)
     return RasterInput(str(path))
 
 
