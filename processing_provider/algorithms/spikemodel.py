@@ -113,6 +113,7 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
     ) -> tuple[Any, Any]:
         """Return the rows that spike and those that judge, if there are any."""
         from ...plugin.core.stations.roles import VALIDATE, row_roles, spiking_roles
+        from ...plugin.core.stations.splits_stations import tell_torn_places
 
         fields = self.fields_for(parameters, context, model, source.table, progress)
         spikes = self.rows_for(
@@ -120,6 +121,7 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
         )
         if VALIDATE not in set(row_roles(source.table)):
             return spikes, None
+        tell_torn_places(source.table, fields.station or "", "role", progress)
         return spikes, self.rows_for(model, source, fields, (VALIDATE,), progress)
 
 

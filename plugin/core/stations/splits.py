@@ -199,8 +199,8 @@ def _stratified(table: Table, split: _Split, progress: Progress) -> Table:
     stratum = station_strata(table, split.station, split.strata, progress)
     if len(set(stratum.values())) == 1:
         progress.warn(
-            f"'{split.strata}' has one value only ({shown_value(min(stratum.values()))}): the "
-            "split is that of METHOD random."
+            f"'{split.strata}' has one value only, {shown_value(min(stratum.values()))}: the split "
+            "is that of METHOD random."
         )
     rng = np.random.default_rng(split.seed)
     drawn: set[str] = set()
@@ -229,7 +229,7 @@ def _leave_network_out(table: Table, split: _Split, progress: Progress) -> Table
     if not split.hold_out:
         if len(set(networks)) < 2:
             raise InputError(
-                f"The field '{split.strata}' holds one value only ({shown_value(networks[0])}).",
+                f"The field '{split.strata}' holds one value only: {shown_value(networks[0])}.",
                 "Folds by network need at least two: choose another field as STRATA, or METHOD "
                 "k-fold.",
             )
