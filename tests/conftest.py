@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
@@ -14,6 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 import clone_package
 
 ROOT = clone_package.register()
+
+settings.register_profile("unhurried", deadline=None)  # others may have the processor
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

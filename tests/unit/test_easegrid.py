@@ -278,7 +278,7 @@ def test_mean_against_many_points(tmp_path, crs, transform):
     np.testing.assert_array_equal(half[same], found[0][same])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.sampled_from(["EPSG:4326", "EPSG:32632"]))
 def test_the_mean_of_all_is_kept(tmp_path_factory, seed, crs):
     """Over the whole raster the area-weighted mean before and after are the same."""
