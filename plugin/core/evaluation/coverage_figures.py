@@ -51,7 +51,7 @@ def coverage_panels(panels: Sequence[Panel]) -> Figure:
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(0.5 + 2.35 * columns, 0.4 + 2.25 * rows), constrained_layout=True)
     drawn = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).reshape(-1)
-    curves = [v for p in panels for v in (p.observed, p.lighter) if v is not None]
+    curves = [v for p in panels for v in (p.observed, p.lighter, p.band) if v is not None]
     lowest = min(float(np.min(values)) for values in curves)
     for axes, panel in zip(drawn, panels):
         _draw(axes, panel)

@@ -59,8 +59,8 @@ def scatter_figure(
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.set_xlabel(f"predicted{' ' + label if label else ''} (m³ m⁻³)")
     axes.set_ylabel("measured (m³ m⁻³)")
     return figure
@@ -193,7 +193,7 @@ def importance_figure(
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.set_yticks(place)
     axes.set_yticklabels([plain_text(names[i]) for i in order])
-    axes.invert_yaxis()
+    axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlabel(label)
     return figure
 

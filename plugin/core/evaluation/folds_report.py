@@ -196,6 +196,8 @@ def _legend(field: str, group: str, stations: int) -> str:
 def _outline_networks(axes: Any, x: np.ndarray, y: np.ndarray, network: np.ndarray) -> None:
     """Draw a line around the stations of each network, with its name."""
     names = sorted(set(network) - {""})
+    near = 0.05 * max(float(np.ptp(x)), float(np.ptp(y)))
+    written: list[np.ndarray] = []
     for name in names:
         own = np.column_stack([x[network == name], y[network == name]])
         corners = own
@@ -207,7 +209,8 @@ def _outline_networks(axes: Any, x: np.ndarray, y: np.ndarray, network: np.ndarr
         ring = np.vstack([corners, corners[:1]])
         axes.plot(ring[:, 0], ring[:, 1], color=_OUTLINE, linewidth=0.8)
         if len(names) <= _MOST_NETWORKS:
-            top = corners[np.argmax(corners[:, 1])]
+            top = _free_corner(corners, written, near)
+            written.append(top)
             axes.annotate(
                 plain_text(name),
                 (float(top[0]), float(top[1])),
@@ -216,7 +219,18 @@ def _outline_networks(axes: Any, x: np.ndarray, y: np.ndarray, network: np.ndarr
                 size=7,
                 ha="center",
                 color="#555555",
+                bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.6},
             )
+
+
+def _free_corner(corners: np.ndarray, written: Sequence[np.ndarray], near: float) -> np.ndarray:
+    """Return the highest corner that no earlier name stands close to, else the highest."""
+    order = np.argsort(-corners[:, 1], kind="stable")
+    for corner in corners[order]:
+        gaps = [np.abs(corner - other) for other in written]
+        if all(gap[0] > 4 * near or gap[1] > near for gap in gaps):
+            return np.asarray(corner)
+    return np.asarray(corners[order[0]])
 
 
 def _steps(

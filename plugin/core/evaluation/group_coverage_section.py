@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
 from ..models.heldout import HeldOut
 from .bootstrap import FEWEST_STATIONS
 from .coverage_figures import Panel, coverage_panels
@@ -36,7 +34,9 @@ from .report import (
 
 _MOST_PANELS = 8
 _MOST_NAMED = 12
+_SEEN = 0.0005
 _WORDS = {"short": "too narrow", "low": "low", "holds": "holds"}
+_INTERVAL = ("inside 90\u202f%", "width 90\u202f%", "interval score 90\u202f%")
 _RULES = (
     "Too narrow: the 95 % bootstrap interval of the coverage ends below 90 %; low: under 85 %, but "
     f"chance could do it, or there are fewer than {FEWEST_STATIONS} stations."
@@ -63,7 +63,7 @@ def group_coverage_part(
         return Html("")
     kind = "calibrated" if held.calibrated is not None else "uncalibrated"
     parts = [_field_part(field, groups, what, kind) for field, groups in found.items()]
-    return join(_verdict_box(found), *parts)
+    return join(_verdict_box(found), paragraph(_RULES, kind="small"), *parts)
 
 
 def shortfall(held: HeldOut) -> str:
@@ -188,11 +188,14 @@ def _not_drawn(groups: Sequence[GroupCoverage], large: Sequence[GroupCoverage]) 
 
 
 def _table(groups: Sequence[GroupCoverage], field: str, kind: str) -> Html:
-    beside = any(g.raw is not None and bool(np.any(g.raw != g.observed)) for g in groups)
-    header = [field, "n", "stations", "inside 50 %", "inside 90 %", "95 % bootstrap"]
-    header += ["width 90 %", "interval score 90 %"]
+    beside = any(_moved(g) for g in groups)
+    header = [field, "n", "stations", "inside 50\u202f%", "inside 90\u202f%", "95\u202f% bootstrap"]
+    header += ["width 90\u202f%", "interval score 90\u202f%"]
     if beside:
-        header += [f"raw {name}" for name in ("inside 90 %", "width 90 %", "interval score 90 %")]
+        header += [
+            f"raw {name}"
+            for name in ("inside 90\u202f%", "width 90\u202f%", "interval score 90\u202f%")
+        ]
     lines = []
     for one in groups:
         cells = [one.group.shown, count(one.n), count(one.stations), percent(one.observed[0])]
@@ -203,13 +206,17 @@ def _table(groups: Sequence[GroupCoverage], field: str, kind: str) -> Html:
             cells += [percent(raw), number(one.raw_width), number(one.raw_score)]
         lines.append([*cells, _WORDS[one.verdict]])
     return table(
-        [*header, "90 % interval"],
+        [*header, "90\u202f% interval"],
         lines,
         caption=f"{kind.capitalize()} intervals{', raw: uncalibrated' if beside else ''}; width "
-        f"and interval score (width + 20 × distance outside; less is better) in {UNIT}. "
-        f"{_RULES}",
+        f"and interval score (width + 20 × distance outside; less is better) in {UNIT}",
         marked=[i for i, one in enumerate(groups) if one.verdict == "short"],
     )
+
+
+def _moved(one: GroupCoverage) -> bool:
+    """Return whether calibration moves the 90 % interval enough to be seen."""
+    return one.raw_width is not None and abs(one.raw_width - one.width) >= _SEEN
 
 
 def _brief(one: GroupCoverage) -> str:

@@ -47,7 +47,7 @@ def rank_figure(
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.set_yticks(place)
     axes.set_yticklabels([plain_text(name) for name in names[:shown]])
-    axes.invert_yaxis()
+    axes.set_ylim(shown - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(label, size=_FONT)
     return figure

@@ -19,6 +19,7 @@ UNIT = "m³ m⁻³"
 
 _STYLE = Path(__file__).with_name("report.css")
 _MINUS = "−"
+_LONG_TEXT = 24
 _SVG = {"svg.fonttype": "none", "svg.hashsalt": "report", "font.family": "sans-serif"}
 
 
@@ -247,7 +248,11 @@ def write_page(html: Html, path: Path) -> None:
 
 
 def _cell(tag: str, value: Any, text: bool) -> str:
-    return f"<{tag}{_class('text' if text else '')}>{to_html(value)}</{tag}>"
+    kinds = ["text"] if text else []
+    if text and len(str(value)) > _LONG_TEXT:
+        kinds.append("long")
+    shown = to_html(value).replace(UNIT, UNIT.replace(" ", "\u00a0"))
+    return f"<{tag}{_class(' '.join(kinds))}>{shown}</{tag}>"
 
 
 def _class(name: str) -> str:
