@@ -525,8 +525,8 @@ def test_import_of_readings_with_odd_stations(
     refused(
         "importstations",
         {"INPUT": file("a.csv", "date,moisture", "2021-04-01,0.2"), "OUTPUT": "memory:"},
-        "No column of a.csv is found to be the station. Name it in STATION_COLUMN. Its columns "
-        "are: date, moisture.",
+        "No column of a.csv is found to be the station. Name it in STATION_COLUMN, or give a "
+        "folder of files that are one station each. Its columns are: date, moisture.",
     )
     refused(
         "importstations",

@@ -84,7 +84,8 @@ def _read(
         if not several:
             raise InputError(
                 f"No column of {text.name} is found to be the station.",
-                f"Name it in STATION_COLUMN. Its columns are: {', '.join(layout.header)}.",
+                f"Name it in STATION_COLUMN, or give a folder of files that are one station each. "
+                f"Its columns are: {', '.join(layout.header)}.",
             )
         own_station = station_of_file(text.name)
     cells = _Cells(text, layout, progress)
