@@ -27,7 +27,7 @@ def test_checks_pass_and_fail(name):
 def test_child_maps_what_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(applicability, "ROWS", 1000)
     endtoend.write_covariates(tmp_path, 64, 48)
-    found = applicability.child_applicability(str(tmp_path), "64", "48")
+    found = applicability.child_applicability(str(tmp_path), "64", "48", NAME)
     assert found["seconds"] > 0 and found["peak"] > 50
     assert (tmp_path / "applicability.tif").exists()
 
