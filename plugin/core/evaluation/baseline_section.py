@@ -141,7 +141,8 @@ def _groups_part(found: Sequence[Comparison], name: str) -> Html:
     header += ["anomaly r model", f"anomaly r {name}", "errs less"]
     parts = [heading(f"Where the model beats {name}, and where not"), bullets(_said(found, name))]
     words = {"model": "model", "baseline": name, "open": "–"}
-    lines, starts = [], []
+    lines: list[list[str]] = []
+    starts = []
     for field in fields:
         starts.append(len(lines))
         for one in (one for one in found[1:] if one.field == field):

@@ -10,7 +10,7 @@ import numpy as np
 from ..stations.rows import TrainingRows
 from .bootstrap import FEWEST_STATIONS
 from .metrics import Row, natural_order
-from .report import UNIT, Html, gallery, heading, picture, plural, section
+from .report import UNIT, Html, gallery, heading, number, picture, plural, section
 from .station_figures import box_figure
 from .validation import ValidationResult
 
@@ -23,16 +23,19 @@ _BOXED = (
     ("anomaly_r", "anomaly r"),
 )
 _MOST_GROUPS = 10
-_LEAST_R2 = -3.0
+_LEAST_R2 = (-3.0, -10.0)
 
 
 def boxes_section(result: ValidationResult, rows: Sequence[Row], labels: Mapping[str, str]) -> Html:
     """Return the scores of stations as boxes, by network and by each class field."""
-    parts = []
+    parts: list[Html] = []
+    whole = False
     for title, group in _groupings(result.held.rows):
         chosen = _scores_by_group(rows, group, labels)
-        if chosen is None:
+        single = len(set(group.values())) == 1
+        if chosen is None or (single and whole):
             continue
+        whole = whole or single
         figures = [_boxes(chosen, key, label, title, labels) for key, label in _BOXED]
         if any(figures):
             parts += [heading(f"By {title}"), gallery(*figures)]
@@ -53,16 +56,22 @@ def _boxes(
         return Html("")
     series = {labels[source]: [found[source, key][i] for i in kept] for source in labels}
     shown, name = [names[i] for i in kept], label.split(" (")[0]
-    least = _LEAST_R2 if key == "r2" else None
+    least = _least(series) if key == "r2" else None
     hidden = 0
     if least is not None:
         hidden = sum(v < least for values in series.values() for one in values for v in one)
     text = f"{name} of stations by {title}; number of stations in brackets."
     if hidden:
-        text += f" {plural(hidden, 'value')} below −{abs(_LEAST_R2):g} not shown."
+        text += f" {plural(hidden, 'value')} below {number(least, 0)} not shown."
     return picture(
         box_figure(shown, series, label, least=least), text, f"Box plot of {name} by {title}"
     )
+
+
+def _least(series: Mapping[str, Sequence[Sequence[float]]]) -> float:
+    """Return where the axis of R² ends: below the medians, yet not so far that all is squeezed."""
+    medians = [float(np.median(one)) for values in series.values() for one in values if one]
+    return max(_LEAST_R2[1], min(_LEAST_R2[0], float(np.floor(min(medians) - 1))))
 
 
 def _class_columns(rows: TrainingRows) -> list[tuple[str, np.ndarray]]:
@@ -87,7 +96,7 @@ def _groupings(rows: TrainingRows) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _scores_by_group(
-    rows: Sequence[Row], group: dict[str, str], labels: dict[str, str]
+    rows: Sequence[Row], group: Mapping[str, str], labels: Mapping[str, str]
 ) -> tuple[list[str], dict[tuple[str, str], list[list[float]]]] | None:
     """Return the largest groups, and each source's scores of their stations."""
     sizes = Counter(group.values())

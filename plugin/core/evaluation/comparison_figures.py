@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..errors import InputError
 from ..rasters.grids import GDAL_ERRORS, Grid, crs_text, parse_crs
@@ -180,6 +181,9 @@ def _bar(figure: Figure, drawn: Any, axes: Sequence[Any], label: str, extend: st
         place = {"location": "right", "shrink": 0.75, "aspect": 24}
     bar = figure.colorbar(drawn, ax=list(axes), pad=0.02, extend=extend, **place)
     bar.set_label(label, size=_FONT - 1)
+    if horizontal:
+        bar.locator = MaxNLocator(7 if len(axes) > 1 else 5)
+        bar.update_ticks()
     bar.ax.tick_params(labelsize=_FONT - 2, length=2)
     bar.outline.set_visible(False)
 

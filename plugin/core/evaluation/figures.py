@@ -104,10 +104,7 @@ def residual_map(
         edgecolors=DARK,
         linewidths=0.5,
     )
-    beyond = residual[kept]
-    ends = (bool(np.any(beyond < -widest)), bool(np.any(beyond > widest)))
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(ends, "neither")
-    _colour_bar(figure, points, axes, "predicted − measured (m³ m⁻³)", extend)
+    _colour_bar(figure, points, axes, "predicted − measured (m³ m⁻³)")
     if len(names) > 0 and int(kept.sum()) <= 15:
         _name_stations(axes, np.asarray(names, object)[kept], x[kept], y[kept])
     frame_map(axes, x[kept], y[kept], crs)
@@ -296,8 +293,8 @@ def style_axes(axes: Any) -> None:
         axes.spines[side].set_color(GREY)
 
 
-def _colour_bar(figure: Figure, drawn: Any, axes: Any, label: str, extend: str = "neither") -> None:
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=24, pad=0.02, extend=extend)
+def _colour_bar(figure: Figure, drawn: Any, axes: Any, label: str) -> None:
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=24, pad=0.02)
     bar.set_label(label, size=_FONT - 1)
     if isinstance(bar.norm, LogNorm):
         bar.formatter = LogFormatter(minor_thresholds=(2, 1))

@@ -103,7 +103,11 @@ def _curve(
     marks: tuple[int, int | None],
 ) -> None:
     chosen, refused = marks
-    axes.plot(count, values, color=colour, linewidth=1.3, marker="o", markersize=3.8, label=name)
+    over = name == "ubRMSE"  # lies on the RMSE where there is no bias
+    axes.plot(
+        count, values, color=colour, linewidth=1.3, linestyle="--" if over else "-", marker="o",
+        markersize=2.4 if over else 3.8, label=name,
+    )  # fmt: skip
     axes.plot(
         [count[chosen]],
         [values[chosen]],

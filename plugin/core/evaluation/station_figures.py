@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .figures import (
     BLUE,
@@ -28,7 +29,7 @@ _COLUMNS = 2
 _LONGEST = 26
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Series:
     """Readings and predictions of one station, in order of time.
 
@@ -107,6 +108,7 @@ def box_figure(
         axes.set_xlim(least, max(highest, 0.0) + 0.1)
     if low < 0 < high:
         axes.axvline(0, color=DARK, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel(label)
     if len(series) > 1:
         axes.legend(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from .baseline_section import baseline_section
 from .bootstrap import ScoreInterval, score_intervals
 from .boxes_section import boxes_section
 from .distance_section import distance_section
-from .figures import moisture_limits, widest_error
+from .figures import moisture_limits
 from .group_coverage_section import group_coverage_part, shortfall
 from .intervals import POINT_NOTE, coverage_part, margins_table, station_coverage
 from .metrics import Row, find_row
@@ -37,7 +39,6 @@ from .sections import (
     scatter,
     score_section,
     settings_section,
-    station_errors,
     station_map,
     warnings_box,
 )
@@ -128,12 +129,14 @@ def _pictures(result: ValidationResult) -> Html:
     if shared is not None:
         sides.append((shared[1], result.baseline_name))
     limits = moisture_limits(result.held.rows.y, *[held.mean for held, _ in sides])
-    widest = widest_error(station_errors(result.held)[3])
     return join(
         section("Measured against predicted", gallery(*[scatter(*side, limits) for side in sides])),
         section(
             "Where the errors are",
-            gallery(*[station_map(*side, widest=widest) for side in sides]),
+            gallery(*[station_map(*side) for side in sides]),
+            paragraph("Each map has its own scale of colours.", kind="small")
+            if len(sides) > 1 and np.isfinite(result.held.rows.x).any()
+            else None,
         ),
     )
 

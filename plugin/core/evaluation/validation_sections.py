@@ -21,7 +21,6 @@ from .report import (
     paragraph,
     percent,
     picture,
-    plural,
     section,
     table,
 )
@@ -54,7 +53,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _UNITLESS = ("r2", "r", "slope", "anomaly_r")
 _FEWEST_DATES = 5
 _MOST_SERIES = 24
-_OPEN_SERIES = 8
+_FIRST_SERIES = 6
 _FEWEST_MONTHS = 3
 _MOST_MONTHS = 24
 
@@ -92,21 +91,32 @@ def series_section(result: ValidationResult) -> Html:
     listed = [one for one in _series(result) if len(one.date) >= _FEWEST_DATES]
     if not listed:
         return Html("")
-    shown, more = listed, ""
-    if len(listed) > _MOST_SERIES:
-        order = np.argsort([one.rmse for one in listed], kind="stable")
-        places = np.linspace(0, len(listed) - 1, _MOST_SERIES).round().astype(int)
-        shown = [listed[i] for i in order[places]]
-        more = f"; {_MOST_SERIES} are drawn, from the smallest RMSE to the largest"
     name = result.baseline_name or "baseline"
-    figure = picture(
-        series_figure(shown, name),
+    first = _spread(listed, _FIRST_SERIES)
+    text = (
         "Measured and predicted soil moisture; the ribbon is the calibrated 90 % interval. Where a "
-        "station has several readings on a day, their predictions are averaged.",
-        "Time series of measured and predicted soil moisture by station",
+        "station has several readings on a day, their predictions are averaged."
     )
-    text = f"{plural(len(listed), 'station')} with readings on {_FEWEST_DATES} days or more{more}"
-    return section("Stations over time", folded(text, figure, opened=len(shown) <= _OPEN_SERIES))
+    alternative = "Time series of measured and predicted soil moisture by station"
+    more = Html("")
+    if len(first) < len(listed):
+        text += f" {len(first)} of {len(listed)} stations, from the smallest RMSE to the largest."
+        rest = [one for one in listed if one not in first]
+        others = _spread(rest, _MOST_SERIES)
+        more = folded(
+            f"More stations ({len(others)} of the other {len(rest)})",
+            picture(series_figure(others, name), "The other stations.", alternative),
+        )
+    figure = picture(series_figure(first, name), text, alternative)
+    return section("Stations over time", figure, more)
+
+
+def _spread(series: Sequence[Series], most: int) -> list[Series]:
+    """Return all series, or `most` of them spread evenly from the smallest RMSE to the largest."""
+    if len(series) <= most:
+        return list(series)
+    order = sorted(series, key=lambda one: one.rmse)
+    return [order[i] for i in np.linspace(0, len(order) - 1, most).round().astype(int)]
 
 
 def months_section(result: ValidationResult) -> Html:
@@ -119,7 +129,8 @@ def months_section(result: ValidationResult) -> Html:
     months = [month for month, _ in found["model"]]
     if len(months) < _FEWEST_MONTHS:
         return Html("")
-    lines, starts = [], []
+    lines: list[list[str]] = []
+    starts = []
     for month in months:
         starts.append(len(lines))
         for name, rows in found.items():
@@ -238,11 +249,15 @@ def _series(result: ValidationResult) -> Iterator[Series]:
         rows = np.flatnonzero((station == name) & ~np.isnat(held.rows.date))
         if rows.size:
             day, code = np.unique(held.rows.date[rows], return_inverse=True)
-            columns = [held.mean, low, high]
-            columns += [] if result.baseline is None else [result.baseline]
-            means = [np.bincount(code, weights=c[rows]) / np.bincount(code) for c in columns]
+            size = np.bincount(code)
+            predicted, lower, upper = (
+                np.bincount(code, weights=column[rows]) / size for column in (held.mean, low, high)
+            )
+            baseline = None
+            if result.baseline is not None:
+                baseline = np.bincount(code, weights=result.baseline[rows]) / size
             error = held.mean[rows] - held.rows.y[rows]
             yield Series(
-                name, day, *means[:3], held.rows.date[rows], held.rows.y[rows],
-                float(np.sqrt(np.mean(error**2))), *means[3:],
+                name, day, predicted, lower, upper, held.rows.date[rows], held.rows.y[rows],
+                float(np.sqrt(np.mean(error**2))), baseline,
             )  # fmt: skip
