@@ -253,3 +253,14 @@ def test_model_and_baseline_are_compared_in_each_group():
     assert found["cover forest"].difference.high == pytest.approx(-0.02)
     # √((0.06² + 0.02²)/2) = 0.0447 against 0.04: which stations are drawn decides
     assert found["all rows"].verdict == "open"
+
+
+def test_fewer_than_twenty_readings_say_nothing():
+    rows = make_rows(stations=6, days=6)
+    held = make_held(rows, np.ones(len(rows), dtype=bool))
+    found = group_coverage(held)["cover"][0]
+    assert (found.n, found.held, found.verdict) == (18, 0.0, "few")
+    assert "Not drawn" in group_coverage_part(held, "test rows", fields=["cover"])
+    assert "No cover has enough readings to judge its 90 % interval." in group_coverage_part(
+        held, "test rows", fields=["cover"]
+    )

@@ -71,11 +71,14 @@ class GroupCoverage:
 
     @property
     def verdict(self) -> str:
-        """Return ``short``, ``low`` or ``holds``.
+        """Return ``short``, ``low``, ``holds`` or ``few``.
 
         ``short``: the bootstrap interval of the coverage ends below 90 %. ``low``: coverage is
-        below 85 %, but chance could do it, or nobody can tell from so few stations.
+        below 85 %, but chance could do it, or nobody can tell from so few stations. ``few``: there
+        are fewer than 20 readings, so nothing is said.
         """
+        if self.n < DRAWN_ROWS:
+            return "few"
         if self.ends is not None and self.ends[1] < LEVELS[MARK]:
             return "short"
         return "low" if self.held < LEVELS[MARK] - _SLACK else "holds"

@@ -35,11 +35,12 @@ from .report import (
 _MOST_PANELS = 8
 _MOST_NAMED = 12
 _SEEN = 0.0005
-_WORDS = {"short": "too narrow", "low": "low", "holds": "holds"}
+_WORDS = {"short": "too narrow", "low": "low", "holds": "holds", "few": "too few"}
 _INTERVAL = ("inside 90\u202f%", "width 90\u202f%", "interval score 90\u202f%")
 _RULES = (
     "Too narrow: the 95 % bootstrap interval of the coverage ends below 90 %; low: under 85 %, but "
-    f"chance could do it, or there are fewer than {FEWEST_STATIONS} stations."
+    f"chance could do it, or there are fewer than {FEWEST_STATIONS} stations; too few: fewer than "
+    f"{DRAWN_ROWS} readings."
 )
 
 
@@ -97,6 +98,8 @@ def sentence(one: GroupCoverage) -> str:
 def _verdict_box(found: Mapping[str, Sequence[GroupCoverage]]) -> Html:
     short, low = (worst_first(found.values(), verdict) for verdict in ("short", "low"))
     fields = _listed(list(found), "or")
+    if not worst_first(found.values(), "holds") and not short and not low:
+        return box(paragraph(_nothing(fields)))
     if not short and not low:
         said = f"No {fields} is seen in which the 90 % interval falls short."
         return box(paragraph(strong(said)), kind="good")
@@ -118,6 +121,10 @@ def _verdict_box(found: Mapping[str, Sequence[GroupCoverage]]) -> Html:
     if hidden:
         parts.append(paragraph(f"{plural(hidden, 'more group')}: see the tables.", kind="small"))
     return box(*parts, kind="warning" if short else "open")
+
+
+def _nothing(field: str) -> str:
+    return f"No {field} has enough readings to judge its 90 % interval."
 
 
 def _field_part(field: str, groups: Sequence[GroupCoverage], what: str, kind: str) -> Html:
@@ -166,7 +173,10 @@ def _said(groups: Sequence[GroupCoverage], field: str) -> str:
         return sentence(short[0]) + (f" The same is true of {_listed(more)}." if more else "")
     if low:
         return f"{sentence(low[0])} No {field} is lower."
-    least = min([one for one in groups if one.drawn] or groups, key=lambda one: one.held)
+    judged = [one for one in groups if one.verdict == "holds"]
+    if not judged:
+        return _nothing(field)
+    least = min(judged, key=lambda one: one.held)
     return (
         f"No {field} is seen in which the 90 % interval falls short; it held least in "
         f"{least.group.shown}: {_counted(least)}."

@@ -223,12 +223,13 @@ def gallery(*figures: Html) -> Html:
 def page(title: str, subtitle: str, *parts: Any) -> Html:
     """Return the whole page."""
     style = _STYLE.read_text(encoding="utf-8")
+    body = join(*parts).replace(UNIT, UNIT.replace(" ", "\u00a0"))  # never at the end of a line
     return Html(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{to_html(title)}</title><style>{style}</style></head>"
         f"<body><main><header><h1>{to_html(title)}</h1>{paragraph(subtitle)}</header>"
-        f"{join(*parts)}</main></body></html>\n"
+        f"{body}</main></body></html>\n"
     )
 
 
@@ -251,8 +252,7 @@ def _cell(tag: str, value: Any, text: bool) -> str:
     kinds = ["text"] if text else []
     if text and len(str(value)) > _LONG_TEXT:
         kinds.append("long")
-    shown = to_html(value).replace(UNIT, UNIT.replace(" ", "\u00a0"))
-    return f"<{tag}{_class(' '.join(kinds))}>{shown}</{tag}>"
+    return f"<{tag}{_class(' '.join(kinds))}>{to_html(value)}</{tag}>"
 
 
 def _class(name: str) -> str:
