@@ -788,3 +788,12 @@ def test_models_without_training_rows_validate_and_take_a_correction(
         "The model holds no training rows, so it cannot be told whether it has seen local "
         "stations; if it has, its errors at them look smaller than they are."
     ) in said
+
+
+@pytest.mark.parametrize("name", ["splitstations", "selectspiking", "trainmodel"])
+def test_tables_without_rows_are_refused(
+    run: Callable, altered: Callable, chain: Any, landscape: Any, tmp_path: Path, name: str
+) -> None:
+    empty = altered(chain.local, lambda row: None)
+    with pytest.raises(QgsProcessingException, match=r"^The table has no rows\."):
+        run(name, uses(name, empty, chain, landscape, tmp_path))

@@ -652,3 +652,29 @@ def test_whatever_the_file_only_named_errors_come_out(tmp_path_factory, content)
         assert len(import_stations(path)) > 0
     except InputError as error:
         assert error.cause
+
+
+def test_offsets_of_several_files_are_told_once(tmp_path):
+    for name, *times in (
+        ("a", "2021-04-01T01:00+02:00", "2021-04-01T12:00+02:00"),
+        ("b", "2021-04-01T23:30-05:00", "2021-04-05 12:00"),
+    ):
+        lines = ["date,vwc", *(f"{time},0.2" for time in times)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines), encoding="utf-8")
+    progress = RecordingProgress()
+    table = import_stations(tmp_path, timezone="America/Chicago", progress=progress)
+    days = list(zip(table.text("station"), table.text("date")))
+    assert days == [
+        ("a", "2021-03-31"),
+        ("a", "2021-04-01"),
+        ("b", "2021-04-02"),
+        ("b", "2021-04-05"),
+    ]
+    assert [text for text in progress.warnings if "offset" in text] == [
+        "3 times of 'date' have an offset and are carried to UTC, in which days are cut and "
+        "rasters are dated: 2 of them, such as '2021-04-01T01:00+02:00', fall on another day."
+    ]
+    assert [text for text in progress.messages if "offset" in text] == [
+        "TIMEZONE America/Chicago is not used for times with an offset.",
+        "The times of 'date' have no offset and are read in America/Chicago.",
+    ]

@@ -18,27 +18,29 @@ class Clocks:
     """Hears the columns of times of each file, and tells what becomes of local times."""
 
     def __init__(self) -> None:
-        self._moved: list[np.ndarray] = []
-        self._zoned: list[str] = []
-        self._header = ""
+        self._times = self._moved = 0
+        self._example = self._header = ""
         self._without: dict[str, bool] = {}
 
     def hear(self, header: str, cells: Sequence[str], moments: np.ndarray) -> None:
         """Take a column of times and its moments in UTC, datetime64[s] (n,)."""
-        texts, moved = moved_days(cells, moments)
-        if texts:
+        times, moved, example = moved_days(cells, moments)
+        self._times += times
+        self._moved += moved
+        self._example = self._example or example
+        if times:
             self._header = self._header or header
-            self._zoned += texts
-            self._moved.append(moved)
-        bare = [cell for cell in cells[:1] if cell] or [cell for cell in cells if cell][:1]
-        if not texts and bare:
-            self._without[header] = self._without.get(header, False) or has_local_clock(bare[0])
+        if times == len(cells):
+            return
+        local = next((True for cell in cells if has_local_clock(cell)), False)
+        if local or not times:
+            self._without[header] = self._without.get(header, False) or local
 
     def tell(self, zone: tzinfo, progress: Progress) -> None:
         """Say what was heard."""
-        if self._zoned:
-            tell_moved(self._header, self._zoned, np.concatenate(self._moved), progress)
-        if self._zoned and zone is not timezone.utc:
+        if self._times:
+            tell_moved(self._header, self._times, self._moved, self._example, progress)
+        if self._times and zone is not timezone.utc:
             progress.info(f"TIMEZONE {zone} is not used for times with an offset.")
         for header, has_clock in self._without.items():
             local = bool(_LOCAL & set(plain_header(header).split("_")))

@@ -19,6 +19,8 @@ _NAMES_SHOWN = 10
 
 def rows_with_station(table: Table, station: str, progress: Progress) -> Table:
     """Return the rows that name a station; the others are counted."""
+    if not len(table):
+        raise InputError("The table has no rows.", "Choose another layer.")
     named = table.text(station) != ""
     if not named.any():
         raise InputError(

@@ -205,8 +205,8 @@ def observation_days(table: Table, field: str, progress: Progress) -> np.ndarray
     return days
 
 
-def moved_days(texts: Sequence[str], moments: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the texts with an offset from UTC, and which (m,) fall on another day in UTC.
+def moved_days(texts: Sequence[str], moments: np.ndarray) -> tuple[int, int, str]:
+    """Count the texts with an offset, and those that fall on another day in UTC; give one.
 
     Parameters
     ----------
@@ -218,20 +218,20 @@ def moved_days(texts: Sequence[str], moments: np.ndarray) -> tuple[list[str], np
     zoned = [text for text, has_one in zip(texts, member) if has_one]
     minutes = np.array([offset[text] for text in zoned], dtype="timedelta64[m]")
     own = moments[member]
-    return zoned, own.astype("datetime64[D]") != (own + minutes).astype("datetime64[D]")
+    moved = own.astype("datetime64[D]") != (own + minutes).astype("datetime64[D]")
+    first = zoned[int(np.argmax(moved))] if moved.any() else ""
+    return len(zoned), int(moved.sum()), first
 
 
-def tell_moved(field: str, texts: Sequence[str], moved: np.ndarray, progress: Progress) -> None:
-    """Say how many times with an offset (n,) fall on another day in UTC, by the mask `moved`."""
-    if moved.any():
-        first = texts[int(np.flatnonzero(moved)[0])]
+def tell_moved(field: str, times: int, moved: int, example: str, progress: Progress) -> None:
+    """Say how many times have an offset, and how many of them fall on another day in UTC."""
+    if moved:
         progress.warn(
-            f"{len(texts)} times of '{field}' have an offset and are carried to UTC, in which "
-            f"days are cut and rasters are dated: {int(moved.sum())} of them, such as '{first}', "
-            "fall on another day."
+            f"{times} times of '{field}' have an offset and are carried to UTC, in which days are "
+            f"cut and rasters are dated: {moved} of them, such as '{example}', fall on another day."
         )
     else:
-        progress.info(f"{len(texts)} times of '{field}' with an offset are carried to UTC.")
+        progress.info(f"{times} times of '{field}' with an offset are carried to UTC.")
 
 
 def looks_like_date(text: str) -> bool:
