@@ -162,7 +162,7 @@ def series_figure(stations: Sequence[Series], baseline: str = "baseline") -> Fig
     for axes in panels[len(stations) :]:
         axes.set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.suptitle(" ", fontsize=_FONT)  # keeps a line for the legend
+    figure.suptitle(" ", fontsize=_FONT + 5)  # keeps a line for the legend
     figure.legend(handles, labels, loc="upper left", ncol=4, frameon=False, fontsize=_FONT - 1)
     figure.supylabel("soil moisture (m³ m⁻³)", fontsize=_FONT)
     return figure
@@ -185,7 +185,7 @@ def _draw_series(axes: Any, one: Series, baseline: str) -> None:
         one.read.astype("datetime64[s]").astype(object), one.measured, linestyle="none",
         marker="o", markersize=2.6, color=VERMILION, label="measured",
     )  # fmt: skip
-    title = f"{plain_text(one.name)}   RMSE {one.rmse:.3f}"
+    title = f"{plain_text(one.name)}, RMSE {one.rmse:.3f}"
     axes.set_title(title, fontsize=_FONT, loc="left")
     locator = AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
