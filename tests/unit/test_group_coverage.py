@@ -255,6 +255,22 @@ def test_model_and_baseline_are_compared_in_each_group():
     assert found["all rows"].verdict == "open"
 
 
+@pytest.mark.parametrize("stations", [6, 20])
+def test_groups_that_hold_are_rarely_called_too_narrow(stations):
+    """Coverage of stations spread about 0.9 with an SD of 0.12, 30 readings each."""
+    random = np.random.default_rng(0)
+    both = 0.9 * 0.1 / 0.12**2 - 1
+    station = np.repeat(np.arange(stations), 30)
+    short = 0
+    for _ in range(400):
+        inside = random.random(station.size) < np.repeat(
+            random.beta(0.9 * both, 0.1 * both, stations), 30
+        )
+        short += share_intervals(inside[:, None].astype(float), station, draws=400)[1, 0] < 0.9
+    # one in 40 are 10 of 400, with an SD of 3.1
+    assert 2 <= short <= 19
+
+
 def test_fewer_than_twenty_readings_say_nothing():
     rows = make_rows(stations=6, days=6)
     held = make_held(rows, np.ones(len(rows), dtype=bool))

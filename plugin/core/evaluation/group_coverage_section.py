@@ -115,10 +115,7 @@ def _verdict_box(found: Mapping[str, Sequence[GroupCoverage]]) -> Html:
             bullets(sentence(one) for one in low[:_MOST_NAMED]),
         ]
     if short:
-        text = (
-            "Of 40 groups whose intervals hold, chance makes about one look too narrow, and more "
-            "where there are few stations."
-        )
+        text = "Of 40 groups whose intervals hold, chance makes about one look too narrow."
         parts.append(paragraph(text, kind="small"))
     hidden = max(0, len(short) - _MOST_NAMED) + max(0, len(low) - _MOST_NAMED)
     if hidden:
