@@ -54,7 +54,7 @@ def station_days(rng, stations, days, static, daily, dynamic):
     return points[:, rng.permutation(points.shape[1])]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     stations=st.integers(1, 12),
