@@ -28,9 +28,7 @@ class DayPlan:
     fallback: bool
 
 
-def plan_day(
-    table: CovariateTable, model: Model, fallback: Model | None, day: date
-) -> DayPlan:
+def plan_day(table: CovariateTable, model: Model, fallback: Model | None, day: date) -> DayPlan:
     """Choose the covariates of a day.
 
     Raises
@@ -96,9 +94,7 @@ def _warn_of_spikes(model: Model, days: Sequence[date], progress: Progress) -> N
     spikes = [date.fromisoformat(text[:10]) for text in model.spike_dates]
     if not spikes:
         return
-    far = [
-        day for day in days if min(abs((day - spike).days) for spike in spikes) > SPIKE_DAYS
-    ]
+    far = [day for day in days if min(abs((day - spike).days) for spike in spikes) > SPIKE_DAYS]
     if far:
         progress.warn(
             f"{_dates(far)} more than {SPIKE_DAYS} days from every probe reading of the spiked "
