@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from qgis.core import Qgis, QgsProcessingContext, QgsProcessingParameterFeatureSink
 
-from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress
 from ..base import SoilMoistureAlgorithm
 from ..parameters import (
@@ -88,9 +87,5 @@ def read_base(model: Model | None) -> BaseRows | None:
 
     if model is None:
         return None
-    if model.training is None:
-        raise InputError(
-            "BASE_MODEL does not hold its training rows, so it cannot be spiked.",
-            "Train it again with EMBED_TRAINING.",
-        )
-    return BaseRows(model.training.X, model.training.covariates)
+    rows = model.require_rows("what it covers cannot be told")
+    return BaseRows(rows.X, rows.covariates)

@@ -7,7 +7,6 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext
 
-from ...plugin.core.errors import InputError
 from ...plugin.core.progress import Progress, RecordingProgress
 from ..base import SoilMoistureAlgorithm
 from ..parameters import (
@@ -126,11 +125,10 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
 
 
 def _check_method(model: Any, method: str) -> None:
-    if method == "forest" and model.training is None:
-        raise InputError(
-            "The model holds no training rows, so it cannot be refitted with local ones.",
-            "Train it again with EMBED_TRAINING, or set METHOD to bias: that corrects the bias of "
-            "the model and needs none.",
+    if method == "forest":
+        model.require_rows(
+            "it cannot be refitted with local ones",
+            ", or set METHOD to bias: that corrects the bias of the model and needs none",
         )
 
 

@@ -754,7 +754,7 @@ def test_models_without_training_rows_are_refused(
     refused: Callable, bare: Path, chain: Any, landscape: Any, tmp_path: Path
 ) -> None:
     again = "Train it again with EMBED_TRAINING."
-    base = "BASE_MODEL does not hold its training rows, so it cannot be spiked. " + again
+    base = "The model holds no training rows, so what it covers cannot be told. " + again
     refit = "The model holds no training rows, so it cannot be refitted with local ones. "
     local = {"INPUT": chain.local, "OUTPUT": "memory:"}
     refused("selectspiking", {**local, "METHOD": "coverage", "BASE_MODEL": bare}, base)

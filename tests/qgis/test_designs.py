@@ -174,6 +174,6 @@ def test_plan_for_a_model_without_rows_is_refused(
     refused(
         "planstations",
         {**field, "BASE_MODEL": model, "OUTPUT": "memory:"},
-        "BASE_MODEL does not hold its training rows, so it cannot be spiked. "
+        "The model holds no training rows, so what it covers cannot be told. "
         "Train it again with EMBED_TRAINING.",
     )

@@ -158,7 +158,7 @@ def test_spiking_refuses_a_model_without_rows(
     refused(
         "selectspiking",
         {"INPUT": chain.local, "BASE_MODEL": bare, "OUTPUT": "memory:"},
-        "BASE_MODEL does not hold its training rows, so it cannot be spiked. "
+        "The model holds no training rows, so what it covers cannot be told. "
         "Train it again with EMBED_TRAINING.",
     )
     assert [path.name for path in tmp_path.iterdir()] == ["bare.smm"]

@@ -259,6 +259,8 @@ def test_a_corrected_model_is_saved_and_predicts_as_judged(tmp_path):
     assert any("cannot be told whether it has seen" in text for text in heard.warnings)
     with pytest.raises(InputError, match="spiked already"):
         correct_bias(model, spikes, SpikeSettings())
+    with pytest.raises(InputError, match="Give the model from before the correction"):
+        model.require_rows("nothing can be compared with them")
 
 
 def test_local_stations_known_to_the_model_are_left_out_of_it():

@@ -23,6 +23,7 @@ from ..stations.splits import station_folds
 from .importance import HeldOutFold, Importance, Predict, permutation_importance
 
 FOLDS = 5
+_UNCOMPARED = "nothing can be compared with them"
 _FOREST_SETTINGS = ("trees", "min_leaf", "max_features")
 
 
@@ -73,7 +74,7 @@ def held_out_errors(
         The user stopped the run.
     """
     progress = progress or Progress()
-    rows = _training_of(model)
+    rows = model.require_rows(_UNCOMPARED)
     settings = _settings_of(model, threads)
     fold = applicability_folds(model)
     squares = np.empty(len(rows))
@@ -93,7 +94,7 @@ def applicability_folds(model: Model) -> np.ndarray:
     Those of the training: the table's own, else drawn by the model's seed. Local stations of a
     spiked model are dealt out among them.
     """
-    rows = _training_of(model)
+    rows = model.require_rows(_UNCOMPARED)
     folds = int(model.hyperparameters.get("folds", FOLDS))
     seed = int(model.hyperparameters.get("seed", 42))
     if model.local is None or not model.local.any():
@@ -107,15 +108,6 @@ def applicability_folds(model: Model) -> np.ndarray:
         dealt = station_folds(station, len(labels), seed) - 1
     fold[model.local] = labels[dealt]
     return fold
-
-
-def _training_of(model: Model) -> TrainingRows:
-    if model.training is None:
-        raise InputError(
-            "The model holds no training rows, so nothing can be compared with them.",
-            "Train it again with EMBED_TRAINING.",
-        )
-    return model.training
 
 
 def _settings_of(model: Model, threads: int) -> ForestSettings:

@@ -109,12 +109,7 @@ def model_applicability(
         A model without training rows, or whose covariates never vary.
     """
     progress = progress or Progress()
-    rows = model.training
-    if rows is None:
-        raise InputError(
-            "The model holds no training rows, so nothing can be compared with them.",
-            "Train it again with EMBED_TRAINING.",
-        )
+    rows = model.require_rows("nothing can be compared with them")
     space = covariate_space(
         rows.X,
         model.names,

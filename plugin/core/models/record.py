@@ -114,6 +114,27 @@ class Model:
         """Names of the covariates, in the order of the forest's columns."""
         return tuple(covariate.name for covariate in self.covariates)
 
+    def require_rows(self, consequence: str, instead: str = "") -> TrainingRows:
+        """Return the training rows.
+
+        Raises
+        ------
+        InputError
+            Where they do not ride along: says the `consequence`, and what to do, or do `instead`.
+        """
+        if self.training is not None:
+            return self.training
+        if "correction" in self.hyperparameters:
+            raise InputError(
+                "The model was corrected with METHOD bias and holds no training rows, so "
+                f"{consequence}.",
+                "Give the model from before the correction.",
+            )
+        raise InputError(
+            f"The model holds no training rows, so {consequence}.",
+            f"Train it again with EMBED_TRAINING{instead}.",
+        )
+
 
 def predict_model(
     model: Model, X: np.ndarray, quantiles: Sequence[float] = (), calibrated: bool = True

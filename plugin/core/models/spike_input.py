@@ -70,16 +70,12 @@ def global_rows(
     base: Model, spikes: TrainingRows, validation: TrainingRows | None, progress: Progress
 ) -> TrainingRows:
     """Return the model's rows less those of stations that are local as well."""
-    if base.training is None:
-        raise InputError(
-            "The model holds no training rows, so it cannot be refitted with local ones.",
-            "Train it again with EMBED_TRAINING.",
-        )
+    training = base.require_rows("it cannot be refitted with local ones")
     local = _keys(spikes) | (_keys(validation) if validation is not None else set())
-    keys = np.array([key in local for key in _key_list(base.training)], dtype=bool)
+    keys = np.array([key in local for key in _key_list(training)], dtype=bool)
     if not keys.any():
-        return base.training
-    names = sorted({str(name) for name in base.training.station[keys]})
+        return training
+    names = sorted({str(name) for name in training.station[keys]})
     shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
     if keys.all():
         raise InputError(
@@ -91,7 +87,7 @@ def global_rows(
         "their rows there are left out, so that no reading counts twice and no score is "
         "measured on readings seen before."
     )
-    return base.training.take(~keys)
+    return training.take(~keys)
 
 
 def _key_list(rows: TrainingRows) -> list[tuple[str, str]]:
