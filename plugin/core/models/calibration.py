@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
 
 from ..errors import InputError
 
@@ -138,11 +137,14 @@ def local_margins(
 
     The arguments are those of :func:`station_margins`. Always finite, and without its guarantee.
     From a handful of stations the margin of a low level is often larger by chance than that of a
-    high one: the non-decreasing margins nearest to them in the least-squares sense are taken
-    (isotonic regression; own choice), not the largest so far.
+    high one. That of 90 %, the interval of maps and reports, is kept as it is: lower levels have at
+    most, higher ones at least the margin of their neighbour towards it (own choice).
     """
     sizes, stations = _sizes(lower, upper, y, station, unseen=0)
-    return Margins(LEVELS, _from_zero(isotonic_regression(sizes)), stations)
+    kept = LEVELS.index(0.9)
+    below = np.minimum.accumulate(sizes[kept::-1])[::-1]
+    above = np.maximum.accumulate(sizes[kept:])
+    return Margins(LEVELS, _from_zero([*below[:-1], *above]), stations)
 
 
 def combine(everywhere: Margins, local: Margins) -> Margins:
