@@ -146,9 +146,11 @@ class RankCovariates(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         described = self.file(parameters, "COVARIATE_TABLE", context)
         if described:
             from ...plugin.core.covariates.table import read_table
+            from ...plugin.core.stations.covariate_fields import warn_of_unlisted
 
             known = {row.covariate: row.group for row in read_table(described).rows}
-            lacking = [name for name in covariates if not known.get(name)]
+            warn_of_unlisted(covariates, known, progress)
+            lacking = [name for name in covariates if name in known and not known[name]]
             if lacking:
                 progress.info(
                     f"COVARIATE_TABLE gives no group for {', '.join(lacking)}: each stands for "

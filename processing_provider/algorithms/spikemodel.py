@@ -138,6 +138,7 @@ def _spike(
     """Return the spiked model, its scores, and what writes its report."""
     from ...plugin.core.evaluation.result_metrics import spiking_metrics
     from ...plugin.core.evaluation.spiking_report import spiking_report
+    from ...plugin.core.evaluation.spiking_verdict import validation_text, verdict_text
     from ...plugin.core.models.alternatives import compare_alternatives
     from ...plugin.core.models.spiking import spike_model
 
@@ -155,6 +156,10 @@ def _spike(
             progress=heard.part(0.95, 1.0),
         )
     metrics = spiking_metrics(result)
+    heard.info(f"A local row weighs {result.weight:.3g} times as much as a global one.")
+    for text in [*verdict_text(result), validation_text(result, metrics)]:
+        if text:
+            heard.info(text)
 
     def report(path: Any) -> None:
         from dataclasses import replace
@@ -172,11 +177,14 @@ def _correct(
     from ...plugin.core.evaluation.alternatives_section_report import (
         correction_metrics,
         correction_report,
+        correction_verdict,
     )
     from ...plugin.core.models.alternatives_model import correct_bias
 
     result = correct_bias(
         base, spikes, settings, validation=validation, progress=heard.part(0.1, 1.0)
     )
+    for text in correction_verdict(result)[0]:
+        heard.info(text)
     report = partial(correction_report, result, warnings=heard.warnings)
     return result.model, correction_metrics(result), report

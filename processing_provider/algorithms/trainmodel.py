@@ -73,6 +73,7 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
 
         from ...plugin.core.evaluation.metrics import find_row, write_metrics
         from ...plugin.core.evaluation.result_metrics import training_metrics
+        from ...plugin.core.evaluation.score_texts import score_texts
         from ...plugin.core.evaluation.training_report import training_report
         from ...plugin.core.models.modelfile import save_model
         from ...plugin.core.models.training import train_model
@@ -81,6 +82,8 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         rows, settings = self._read_input(parameters, context, heard)
         result = train_model(rows, settings, heard.part(0.1, 0.8))
         metrics = training_metrics(result)
+        for text in score_texts(metrics, {"model": "Stations not seen"}):
+            heard.info(text)
         result = replace(result, model=replace(result.model, metrics=tuple(metrics)))
         embed = self.parameterAsBoolean(parameters, "EMBED_TRAINING", context)
         last = heard.part(0.8, 1.0)
@@ -103,6 +106,7 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         from ...plugin.core.models.heldout import ForestSettings
         from ...plugin.core.models.training import TrainSettings
         from ...plugin.core.stations.constant_covariates import without_constant
+        from ...plugin.core.stations.covariate_fields import warn_of_unlisted
         from ...plugin.core.stations.rows import training_rows
 
         source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.1))
@@ -136,6 +140,7 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
 
             known = {row.covariate: (row.group, row.units) for row in read_table(described).rows}
             inputs["covariate_table"] = described.name
+            warn_of_unlisted(rows.covariates, known, progress)
         return rows, TrainSettings(
             forest=forest,
             tune=self.parameterAsBoolean(parameters, "TUNE", context),

@@ -55,6 +55,7 @@ class Validate(ModelTableParameters, SoilMoistureAlgorithm):
     ) -> dict[str, Any]:
         from ...plugin.core.evaluation.metrics import write_metrics
         from ...plugin.core.evaluation.result_metrics import validation_metrics
+        from ...plugin.core.evaluation.score_texts import score_texts
         from ...plugin.core.evaluation.validation import residual_table, validate_model
         from ...plugin.core.evaluation.validation_report import validation_report
 
@@ -72,8 +73,11 @@ class Validate(ModelTableParameters, SoilMoistureAlgorithm):
             baseline_name=baseline or "baseline",
             progress=heard.part(0.2, 0.8),
         )
+        metrics_rows = validation_metrics(result)
+        for text in score_texts(metrics_rows, {"model": "Model", "baseline": result.baseline_name}):
+            heard.info(text)
         report = partial(validation_report, result, warnings=heard.warnings)
-        metrics = partial(write_metrics, validation_metrics(result))
+        metrics = partial(write_metrics, metrics_rows)
         residuals = residual_table(result)
         last = heard.part(0.8, 1.0)
         return {

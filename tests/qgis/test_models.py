@@ -142,6 +142,45 @@ def test_spiking_mends_the_bias(chain: Any, scores: Callable) -> None:
     assert "<script" not in (chain.folder / "Feld.html").read_text(encoding="utf-8")
 
 
+def test_covariates_that_no_map_has_are_told(
+    run: Callable, chain: Any, feedback: Any, tmp_path: Path
+) -> None:
+    """A station's own figures, such as the mean of its readings, lie in no raster."""
+    import processing
+
+    table = str(tmp_path / "extended.gpkg")
+    given = {"FIELD_NAME": "station_mean", "FIELD_TYPE": 0, "FORMULA": 'length("station")+"clay"'}
+    given = {"INPUT": str(chain.split), **given, "OUTPUT": table}
+    processing.run("native:fieldcalculator", given)
+    for algorithm, output in (("trainmodel", "a.smm"), ("rankcovariates", "a.csv")):
+        heard = feedback()
+        inputs = {"INPUT": table, "COVARIATE_TABLE": chain.covariates, **FAST}
+        run(algorithm, {**inputs, "OUTPUT": tmp_path / output}, heard)
+        told = [text for text in heard.warned if "COVARIATE_TABLE does not list" in text]
+        assert len(told) == 1
+        assert told[0].startswith("COVARIATE_TABLE does not list station_mean: ")
+
+
+def test_verdict_and_scores_stand_in_the_log(
+    run: Callable, chain: Any, feedback: Any, tmp_path: Path
+) -> None:
+    given = {"MODEL": chain.model, "INPUT": chain.spiking, "OUTPUT": tmp_path / "a.smm"}
+    for more, first in (
+        ({"WEIGHT": 3.0}, "A local row weighs 3 times as much as a global one."),
+        ({"METHOD": "bias"}, "The bias correction helps here: at the 8 spike stations"),
+    ):
+        heard = feedback()
+        run("spikemodel", {**given, **more}, heard)
+        said = "\n".join(heard.said)
+        assert first in said
+        assert "RMSE" in said and "m³ m⁻³" in said
+    heard = feedback()
+    judged = {"MODEL": chain.spiked, "INPUT": chain.spiking, "BASELINE": "wet"}
+    run("validate", {**judged, "METRICS": tmp_path / "a.csv"}, heard)
+    lines = [text for text in heard.said if text.endswith("48 rows of 8 stations.")]
+    assert [text.split(":")[0] for text in lines] == ["Model", "wet"]
+
+
 def test_spiking_refuses_a_model_without_rows(
     run: Callable, refused: Callable, chain: Any, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.evaluation.alternatives_section_report import (
     correction_metrics,
     correction_report,
+    correction_verdict,
 )
 from soil_moisture_mapper.plugin.core.evaluation.spiking_report import spiking_report
 from soil_moisture_mapper.plugin.core.models.alternatives import (
@@ -312,3 +313,11 @@ def test_reports_show_the_alternatives(tmp_path):
     few = correct_bias(base(), make_rows("p", 2, constant, seed=1), SpikeSettings())
     correction_report(few, tmp_path / "few.html")
     assert "cannot be told" in (tmp_path / "few.html").read_text(encoding="utf-8")
+
+
+def test_the_verdict_of_a_correction_is_text_too():
+    (said, shift), kind = correction_verdict(
+        correct_bias(base(), make_rows("p", 6, constant, seed=1), SpikeSettings())
+    )
+    assert said.startswith("The bias correction helps here: at the 6 spike stations")
+    assert shift.startswith("Bias correction: at 6 spike stations") and kind == "good"

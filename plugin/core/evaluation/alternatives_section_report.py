@@ -105,16 +105,16 @@ def correction_report(
     write_page(html, path)
 
 
-def _verdict(result: CorrectionResult) -> Html:
+def correction_verdict(result: CorrectionResult) -> tuple[list[str], str]:
+    """Return what the correction brought, the main sentence first, and the kind of box."""
+    shift = shift_text(result.shift)
     held = result.bias.loso
     if held is None:
         text = (
             f"With {plural(result.shift.stations, 'spike station')} it cannot be told whether the "
             f"correction helps here: at least {FEWEST_LEFT_OUT} are needed."
         )
-        return box(
-            paragraph(strong(text), kind="lead"), paragraph(shift_text(result.shift)), kind="open"
-        )
+        return [text, shift], "open"
     old = result.before.station_errors()
     verdict = judge(old, held.station_errors(), old)
     said, kind = _SAID[verdict.spiking]
@@ -125,7 +125,12 @@ def _verdict(result: CorrectionResult) -> Html:
         f"(RMSE, each station counting alike) {moved} from {number(before)} to {number(after)} "
         f"{UNIT}."
     )
-    return box(paragraph(strong(text), kind="lead"), paragraph(shift_text(result.shift)), kind=kind)
+    return [text, shift], kind
+
+
+def _verdict(result: CorrectionResult) -> Html:
+    (said, shift), kind = correction_verdict(result)
+    return box(paragraph(strong(said), kind="lead"), paragraph(shift), kind=kind)
 
 
 def _intervals(result: CorrectionResult) -> Html:

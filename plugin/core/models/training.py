@@ -143,8 +143,8 @@ def calibrate(held: HeldOut, network: HeldOut | None, progress: Progress) -> Cal
     """Return the calibration of a model that has seen no station of the field it will map."""
     if network is None:
         progress.warn(
-            f"There are fewer than {MIN_NETWORKS} networks, so the intervals are calibrated on "
-            "new stations of known networks; in a new field they may be too narrow."
+            f"There are fewer than {MIN_NETWORKS} networks (field network), so the intervals are "
+            "calibrated on new stations of known networks; in a new field they may be too narrow."
         )
         return Calibration(station=margins(held), network=None, spiked=None, applied="station")
     return Calibration(

@@ -86,6 +86,17 @@ def check_covariates(table: Table, names: Sequence[str], used: Sequence[str]) ->
         )
 
 
+def warn_of_unlisted(names: Iterable[str], listed: Iterable[str], progress: Progress) -> None:
+    """Warn of covariates that the covariate table does not list, since no map can have them."""
+    known = set(listed)
+    unlisted = [name for name in names if name not in known]
+    if unlisted:
+        progress.warn(
+            f"COVARIATE_TABLE does not list {', '.join(unlisted)}: a model with them cannot be "
+            "mapped by it. Name the covariates in COVARIATES to leave out other fields."
+        )
+
+
 def read_covariates(
     table: Table, names: Sequence[str], kept: np.ndarray, progress: Progress
 ) -> np.ndarray:
