@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ def test_groups_are_those_that_part_the_rows():
         "Where cover is forest",
     ]
     assert [int(group.rows.sum()) for group in found["cover"]] == [240, 240]
+
+
+def test_the_network_named_as_a_class_is_one_group_only():
+    rows = make_rows()
+    halves = np.where(every(rows, 2), "N", "S").astype(object)
+    rows = replace(rows, network=halves, classes={"network": halves, **rows.classes})
+    assert [field for field, _ in groupings(rows)] == ["network", "season", "cover"]
 
 
 def test_coverage_width_and_score_of_a_group_by_formula():

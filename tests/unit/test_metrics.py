@@ -230,6 +230,18 @@ def test_rows_without_dates_networks_or_classes_give_the_other_scopes():
     ]
 
 
+def test_a_class_field_that_is_the_network_is_not_scored_twice():
+    o, p = noisy(12)
+    station = np.repeat(np.array(["a", "b"], object), 6)
+    network = np.repeat(np.array(["N", "S"], object), 6)
+    classes = {"Network": network, "cover": network}
+    rows = score_table(o, p, station=station, network=network, classes=classes, source="model")
+    assert [row["group"] for row in rows if row["scope"] == "network"] == ["N", "S"]
+    assert [row["group"] for row in rows if row["scope"] == "class"] == ["cover=N", "cover=S"]
+    alone = score_table(o, p, station=station, classes={"network": network}, source="model")
+    assert [row["group"] for row in alone if row["scope"] == "class"] == ["network=N", "network=S"]
+
+
 def test_spike_scope_is_pooled_then_by_class():
     o, p = noisy(12)
     rows = scope_table(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..stations.rows import TrainingRows
-from .metrics import SEASONS, natural_order, season_of
+from .metrics import SEASONS, class_fields, natural_order, season_of
 
 _SEASON_NAMES = {
     "DJF": "December–February",
@@ -63,7 +63,7 @@ def groupings(rows: TrainingRows) -> Iterator[tuple[str, list[Group]]]:
     left out; rows without a value belong to no group.
     """
     columns = [("network", "network", rows.network), ("season", "season", season_of(rows.date))]
-    columns += [("class", name, values) for name, values in rows.classes.items()]
+    columns += [("class", name, rows.classes[name]) for name in class_fields(rows.classes)]
     for scope, field, values in columns:
         texts = values.astype(str)
         named = set(texts.tolist()) - {""}

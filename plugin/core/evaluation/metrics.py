@@ -144,8 +144,10 @@ def score_table(
     found = [line("overall", "", finite)]
     if network is not None:
         found += [line("network", name, part) for name, part in _groups(network, finite)]
-    for field, values in (classes or {}).items():
-        found += [line("class", f"{field}={name}", part) for name, part in _groups(values, finite)]
+    classes = classes or {}
+    for field in class_fields(classes) if network is not None else classes:
+        parts = _groups(classes[field], finite)
+        found += [line("class", f"{field}={name}", part) for name, part in parts]
     if date is not None:
         named = season_of(date)
         found += [
@@ -194,6 +196,11 @@ def scope_table(
             for name, part in _groups(values, finite)
         ]
     return rows
+
+
+def class_fields(names: Iterable[str]) -> list[str]:
+    """Return the class fields that are not the network, by which rows are grouped anyway."""
+    return [name for name in names if name.lower() != "network"]
 
 
 def season_of(date: np.ndarray) -> np.ndarray:
