@@ -174,5 +174,16 @@ def test_styles_are_xml_with_the_values_asked_for():
     assert renderer.getAttribute("band") == "1"
 
 
+def test_steps_of_moisture_differ_to_the_eye():
+    """A field of 0.25 to 0.35 has to show its pattern in a scale that all maps share."""
+    items = _parse(MOISTURE_STYLE.read_text()).getElementsByTagName("item")
+    assert [float(item.getAttribute("value")) for item in items] == [i / 20 for i in range(11)]
+    texts = [item.getAttribute("color")[1:] for item in items]
+    colours = np.array([[int(t[i : i + 2], 16) for i in (0, 2, 4)] for t in texts], float)
+    assert np.linalg.norm(np.diff(colours, axis=0), axis=1).min() > 40
+    light = colours @ [0.2126, 0.7152, 0.0722]
+    assert light.argmax() == 5 and (np.diff(light[:6]) > 0).all() and (np.diff(light[5:]) < 0).all()
+
+
 def _parse(style):
     return minidom.parseString(style.encode())  # noqa: S318
