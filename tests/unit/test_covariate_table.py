@@ -355,6 +355,15 @@ def test_a_table_without_oddities_warns_of_nothing(tmp_path):
     assert warned(tmp_path, [raster(tmp_path / "clay.tif")], days) == []
 
 
+def test_covariates_and_their_days_are_told(tmp_path):
+    progress = RecordingProgress()
+    days = [raster(tmp_path / f"smap_2021040{i}.tif") for i in (3, 1)]
+    soil = raster(tmp_path / "soil.tif", ("clay", "sand"))
+    list_covariates([soil], days, folder=tmp_path, progress=progress)
+    assert progress.messages == ["4 rows: static clay, sand; smap 2021-04-01 to 2021-04-03 (2)."]
+    assert progress.fraction == 1
+
+
 def test_different_units_of_a_covariate_are_told(tmp_path):
     units = ("m", "cm", "m", "")
     days = [

@@ -14,7 +14,7 @@ from ..rasters.reading import BandInfo, RasterInfo, describe_raster
 from ..rasters.warping import RESAMPLINGS
 from .classes import CLASS_UNIT, holds_classes
 from .rows import CovariateRow, listed
-from .table_checks import ListedBand, check_overlap, warn_of_oddities
+from .table_checks import ListedBand, check_overlap, tell_covariates, warn_of_oddities
 from .table_file import CovariateTable, read_table, write_table
 from .table_groups import group_of, parse_groups
 
@@ -157,6 +157,8 @@ def list_covariates(
     table.check()
     check_overlap(bands, kept, progress)
     warn_of_oddities(bands, progress)
+    tell_covariates(table.rows, progress)
+    progress.report(1)
     return Listing(table, {one.row.path: one.raster for one in bands})
 
 

@@ -272,3 +272,18 @@ def _like(first: Grid, second: Grid) -> bool:
 def _cell(grid: Grid) -> str:
     width, height = grid.resolution
     return f"{width:g}" if math.isclose(width, height) else f"{width:g} × {height:g}"
+
+
+def tell_covariates(rows: Sequence[CovariateRow], progress: Progress) -> None:
+    """Say which covariates the table holds, and from when to when the dated ones."""
+    static = [row.covariate for row in rows if row.start is None]
+    dated: dict[str, list[CovariateRow]] = {}
+    for row in rows:
+        if row.start is not None:
+            dated.setdefault(row.covariate, []).append(row)
+    parts = [f"static {', '.join(static)}"] if static else []
+    for name, own in dated.items():
+        days = sorted(row.start for row in own if row.start is not None)
+        span = f"{days[0]} to {days[-1]}" if len(days) > 1 else f"{days[0]}"
+        parts.append(f"{name} {span} ({len(days)})")
+    progress.info(f"{len(rows)} rows: {'; '.join(parts)}.")
