@@ -391,10 +391,12 @@ def test_stations_layer_gives_positions_and_fields(load):
     assert table.column("n").tolist() == [2, 1, 1, 1]
     assert not table.has("fid")
     assert "1 stations have no position: z." in progress.warnings
+    _, nowhere = load("station,date,moisture\na,2021-06-01,0.2\n")
+    assert any("Give STATIONS that hold it" in text for text in nowhere.warnings)
     with pytest.raises(InputError, match=r"STATIONS holds none of the stations.*STATION_FIELD"):
         load(LONG, stations=points, station_field="soil")
-    with pytest.raises(InputError, match="no field 'site'"):
-        load(LONG, stations=points, station_field="site")
+    with pytest.raises(InputError, match=r"STATIONS has no field 'site'.*Choose STATION_FIELD"):
+        load("not read before that", stations=points, station_field="site")
     twice = points.with_columns({"name": ["a", "a", "b"]})
     with pytest.raises(InputError, match="holds station 'a' twice, at different places"):
         load(LONG, stations=twice, station_field="name")
@@ -652,6 +654,14 @@ def test_whatever_the_file_only_named_errors_come_out(tmp_path_factory, content)
         assert len(import_stations(path)) > 0
     except InputError as error:
         assert error.cause
+
+
+def test_sensors_at_other_depths_are_listed_in_short(load):
+    header = "station,date,vwc_005cm,vwc_050cm,lon,lat\n"
+    rows = "".join(f"s{i:02d},2021-06-01,0.2,0.3,{i},50\n" for i in range(30))
+    _, progress = load(header + rows)
+    (told,) = [text for text in progress.messages if text.startswith("Sensors outside")]
+    assert "s09 and 20 more" in told and "s10" not in told
 
 
 def test_offsets_of_several_files_are_told_once(tmp_path):

@@ -15,7 +15,7 @@ from .csv_readings import read_readings
 from .daily_means import daily_means
 from .ismn import read_ismn
 from .ismn_archive import holds_ismn
-from .joining import join_stations, with_station_fields
+from .joining import check_station_field, join_stations, with_station_fields
 from .readings import Readings
 from .screening import check_rules, screened
 from .screening_drops import Drops
@@ -106,6 +106,8 @@ def import_stations(
         raise InputError(f"FORMAT '{format}' is not one of {', '.join(FORMATS)}.")
     if units not in UNITS:
         raise InputError(f"UNITS '{units}' is not one of {', '.join(UNITS)}.")
+    if stations is not None:
+        check_station_field(stations, station_field)
     period = read_period(start, end, season)
     zone = read_timezone(timezone)
     limits = Limits(depth_min, depth_max, moisture_max, check_rules(screening), period, units)
@@ -155,7 +157,8 @@ def _check_positions(table: Table, progress: Progress) -> None:
     lost = sorted(set(stations[~known]))
     if lost:
         shown = ", ".join(lost[:10]) + (" …" if len(lost) > 10 else "")
-        progress.warn(f"{len(lost)} stations have no position: {shown}.")
+        cure = "" if known.any() else " Give STATIONS that hold it, or X_COLUMN and Y_COLUMN."
+        progress.warn(f"{len(lost)} stations have no position: {shown}.{cure}")
     geographic = table.crs.upper() == "EPSG:4326" or table.crs.startswith(("GEOGCRS", "GEOGCS"))
     wrong = known & ((np.abs(table.x) > 360) | (np.abs(table.y) > 90))
     if geographic and wrong.any():

@@ -51,8 +51,8 @@ def tell(
     stations = {(sensor.network, sensor.station) for sensor in sensors}
     kinds = sorted({result.layout.kind for result in results if result.layout})
     progress.info(
-        f"Read as ISMN archive ({', '.join(kinds) or 'nothing readable'}): {len(sensors)} sensors "
-        f"of {len(stations)} stations."
+        f"Read as ISMN archive ({', '.join(kinds) or 'nothing readable'}): "
+        f"{_counted(len(sensors), 'sensor')} of {_counted(len(stations), 'station')}."
     )
     others = [sensor for result in results for sensor in result.other_depths]
     if others and sensors:
@@ -99,6 +99,10 @@ def listed_problems(problems: _Problems) -> str:
     shown = "; ".join(f"{path} ({reason.rstrip('.')})" for path, reason in problems[:_SHOWN])
     more = len(problems) - _SHOWN
     return f"{shown}; and {more} more." if more > 0 else f"{shown}."
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _drops(results: Iterable[SensorResult]) -> list[Drop]:

@@ -31,6 +31,15 @@ def with_station_fields(table: Table, fields: Mapping[tuple[str, str], Mapping[s
     return table.with_columns(columns)
 
 
+def check_station_field(stations: Table, station_field: str) -> None:
+    """Raise `InputError` where the points have no field with the names of the stations."""
+    if not stations.has(station_field):
+        raise InputError(
+            f"STATIONS has no field '{station_field}' that names the stations.",
+            f"Choose STATION_FIELD; the fields are: {', '.join(stations.names)}.",
+        )
+
+
 def join_stations(table: Table, stations: Table, station_field: str, progress: Progress) -> Table:
     """Return the observation layer with positions, CRS and further fields of its stations.
 

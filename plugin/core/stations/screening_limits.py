@@ -15,7 +15,7 @@ from .screening_drops import Drops, Sensor
 from .times import Period
 
 _DEPTHS_SHOWN = 12
-_STATIONS_SHOWN = 100
+_STATIONS_SHOWN = 10
 _STATIONS_SHOWN_IN_ERRORS = 5
 _SLACK = 1e-6
 
