@@ -313,6 +313,28 @@ def test_the_report_draws_every_kind_of_split(tmp_path, method, crs):
     assert "<N0>" not in text and "<script" not in text and text.count("<img") == 2
 
 
+@pytest.mark.parametrize(
+    ("away", "said"),
+    [
+        (30, "much nearer"),
+        (70, "a little too good"),
+        (90, "about as far"),
+        (150, "scores may look too bad"),
+        (250, "much farther"),
+    ],
+)
+def test_the_report_says_which_way_the_split_errs(tmp_path, away, said):
+    """Two that train, one that validates `away` metres off, and a map 100 m from all of them."""
+    points = np.array([[0.0, 0], [0, 1], [float(away), 0]])
+    roles = {"role": np.array(["train", "train", "validate"], dtype=object)}
+    table = table_of(points).with_columns(roles)
+    facts = split_facts(table, station="station", domain=domain_of(np.array([[-100.0, 0]])))
+    folds_report(facts, tmp_path / "r.html", method="random")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert said in text
+    assert "Grey lines" not in text
+
+
 def test_the_report_of_a_table_without_points_has_no_map(tmp_path):
     split = split_stations(Table({"station": names_of(9)}))
     folds_report(split_facts(split, station="station"), tmp_path / "r.html", method="random")

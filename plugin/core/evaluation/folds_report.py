@@ -159,7 +159,7 @@ def distance_figure(distances: Distances) -> Figure:
     axes.set_ylim(0, 101)
     axes.set_xlabel(f"distance to the nearest station ({unit})")
     axes.set_ylabel("share within the distance (%)")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="best")
     return figure
 
 
@@ -303,7 +303,7 @@ def _map_section(facts: SplitFacts) -> Html:
         return section("Map", paragraph("The stations have no positions: there is no map."))
     lost = int((~facts.places.known).sum())
     caption = "North is up."
-    if facts.strata:
+    if facts.strata and any(facts.network):
         caption += f" Grey lines run around the stations of one {facts.strata}."
     if facts.domain is not None:
         caption += f" Grey dots: {count(len(facts.domain.x))} points of the domain."
@@ -355,6 +355,10 @@ def _judged(distances: Distances) -> str:
         return "Stations are tested much nearer than the map lies: scores will look too good."
     if tested > 2 * mapped:
         return "Stations are tested much farther away than the map lies: scores will look too bad."
+    if tested < 0.8 * mapped:
+        return "Stations are tested nearer than the map lies: scores may look a little too good."
+    if tested > 1.25 * mapped:
+        return "Stations are tested farther away than the map lies: scores may look too bad."
     return "Stations are tested about as far away as the map lies."
 
 
