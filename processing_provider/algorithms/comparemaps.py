@@ -121,7 +121,7 @@ class CompareMaps(SoilMoistureAlgorithm):
 
         row = comparison_row(comparison)
         numbers = {name: row[name.lower()] for name in NUMBERS if row[name.lower()] is not None}
-        heard.info(", ".join(f"{name} {value:.5g}" for name, value in numbers.items()) + ".")
+        heard.info(", ".join(_shown(name, value) for name, value in numbers.items()) + ".")
         found = self.save(parameters, "METRICS", context, partial(write_comparison, comparison))
         if self.destination(parameters, "REPORT", context) is not None:
             from ...plugin.core.evaluation.comparison_report import comparison_report
@@ -148,3 +148,8 @@ class CompareMaps(SoilMoistureAlgorithm):
             day=raster.fallback_date,
             parameter=name,
         )
+
+
+def _shown(name: str, value: float) -> str:
+    """Return one number for the log, with decimals enough for moisture."""
+    return f"{name} {value}" if name == "N" else f"{name} {value:.4f}"

@@ -13,6 +13,8 @@ from ..progress import Progress
 from ..rasters.writing import atomic_path
 from .blocks import Tally
 
+_MOST_LISTED = 8
+
 
 @dataclass(frozen=True)
 class MapSummary:
@@ -51,12 +53,14 @@ def report_tallies(tallies: Sequence[Tally], progress: Progress) -> None:
             text if total.predicted else f"No pixel has a value. {text}"
         )
     if total.outside_range:
+        found = sorted(total.outside_range.items(), key=lambda item: -item[1])
         listed = ", ".join(
-            f"{name} {_share(count / total.predicted)}"
-            for name, count in sorted(total.outside_range.items(), key=lambda item: -item[1])
+            f"{name} {_share(count / total.predicted)}" for name, count in found[:_MOST_LISTED]
         )
+        more = len(found) - _MOST_LISTED
         progress.warn(
-            f"Outside the range of the training rows, share of the mapped pixels: {listed}. "
+            "Outside the range of the training rows, share of the mapped pixels: "
+            f"{listed}{f' and {more} more covariates' if more > 0 else ''}. "
             "A forest does not extrapolate: it repeats what it knows at the edge of the range."
         )
 
