@@ -76,6 +76,7 @@ class CovariateTableAlgorithm(SoilMoistureAlgorithm):
         )
         report = self._report(parameters, context, listing, output.name, heard)
         write_table(listing.table, output)
+        heard.report(1)
         return {"OUTPUT": str(output), **report}
 
     def _report(

@@ -32,14 +32,18 @@ _ERRORS = {
     "rmse": "RMSE",
     "ubrmse": "ubRMSE",
     "mae": "MAE",
-    "interval_score90": "interval score",
 }
 _AGREEMENT = {
     "r2": "R²",
     "r": "r",
     "slope": "slope",
     "anomaly_r": "anomaly r",
-    "picp90": "inside 90\u202f%",
+}
+_CERTAINTY = {"picp90": "inside 90\u202f%", "interval_score90": "interval score"}
+_TABLES = {
+    f"Errors in {UNIT}": _ERRORS,
+    "Agreement": _AGREEMENT,
+    f"90\u202f% interval; its score in {UNIT}": _CERTAINTY,
 }
 _MONTHLY = {
     "n": "n",
@@ -60,16 +64,17 @@ _MOST_MONTHS = 24
 
 def certainty_section(result: ValidationResult) -> Html:
     """Return the scores with 95 % intervals from drawing stations, overall and by group."""
-    errors, agreement = [], []
+    listed: dict[str, list[list[str]]] = {}
     for name, rows in _groups(result.held.rows):
         held = result.held.take(rows)
         found = _intervals(held)
         if found:
             first = [name, count(len(held)), count(len(set(held.rows.station.astype(str))))]
             scores = _scores(held)
-            errors.append([*first, *_cells(scores, found, _ERRORS)])
-            agreement.append([*first, *_cells(scores, found, _AGREEMENT)])
-    if not errors:
+            for caption, kinds in _TABLES.items():
+                line = [*first, *_cells(scores, found, kinds)]
+                listed.setdefault(caption, []).append(line)
+    if not listed:
         text = f"With fewer than {FEWEST_STATIONS} stations no interval can be given."
         return section("How certain the scores are", paragraph(text))
     return section(
@@ -81,8 +86,10 @@ def certainty_section(result: ValidationResult) -> Html:
             "and soil, so the true uncertainty is larger.",
             kind="small",
         ),
-        table(["rows", "n", "stations", *_ERRORS.values()], errors, caption=f"Errors in {UNIT}"),
-        table(["rows", "n", "stations", *_AGREEMENT.values()], agreement, caption="Agreement"),
+        *(
+            table(["rows", "n", "stations", *_TABLES[caption].values()], lines, caption=caption)
+            for caption, lines in listed.items()
+        ),
     )
 
 
