@@ -9,7 +9,7 @@ import numpy as np
 
 from ..stations.rows import TrainingRows
 from .bootstrap import FEWEST_STATIONS
-from .metrics import Row, natural_order
+from .metrics import Row, class_fields, natural_order
 from .report import UNIT, Html, gallery, heading, number, picture, plural, section
 from .station_figures import box_figure
 from .validation import ValidationResult
@@ -75,7 +75,7 @@ def _least(series: Mapping[str, Sequence[Sequence[float]]]) -> float:
 
 
 def _class_columns(rows: TrainingRows) -> list[tuple[str, np.ndarray]]:
-    return [(field, values.astype(str)) for field, values in rows.classes.items()]
+    return [(field, rows.classes[field].astype(str)) for field in class_fields(rows.classes)]
 
 
 def _groupings(rows: TrainingRows) -> Iterator[tuple[str, dict[str, str]]]:
@@ -113,6 +113,7 @@ def _scores_by_group(
                     for row in stations
                     if row["source"] == source
                     and row[key] is not None
+                    and (row["n"] > 1 or key != "ubrmse")  # of one reading it is always 0
                     and group.get(str(row["group"])) == name
                 ]
                 for name in names
