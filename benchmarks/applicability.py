@@ -16,7 +16,12 @@ from ..plugin.core.covariates.table import CovariateTable
 from ..plugin.core.mapping.applicability import Applicability, map_applicability
 from ..plugin.core.models.forest import grow_forest
 from ..plugin.core.models.record import Covariate, Model
-from ..plugin.core.stations.dissimilarity import TIE, CovariateSpace, covariate_space, threshold
+from ..plugin.core.stations.similarity.dissimilarity import (
+    TIE,
+    CovariateSpace,
+    covariate_space,
+    threshold,
+)
 from . import data, endtoend, engines, exactness, memory, timing
 from .covariates import Found
 from .exactness import Check

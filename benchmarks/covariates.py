@@ -12,12 +12,12 @@ from statistics import median
 import numpy as np
 import rasterio
 
-from ..plugin.core.covariates.backscatter import prepare_backscatter
-from ..plugin.core.covariates.backscatter_blocks import Preparation
-from ..plugin.core.covariates.statistics import STATISTICS, temporal_statistics
-from ..plugin.core.covariates.surface import WINDOWED, terrain_parameters
+from ..plugin.core.covariates.radar.backscatter import prepare_backscatter
+from ..plugin.core.covariates.radar.backscatter_blocks import Preparation
+from ..plugin.core.covariates.relief.surface import WINDOWED, terrain_parameters
+from ..plugin.core.covariates.relief.terrain import PARAMETERS, terrain_covariates
 from ..plugin.core.covariates.table import RasterInput
-from ..plugin.core.covariates.terrain import PARAMETERS, terrain_covariates
+from ..plugin.core.covariates.timeseries.statistics import STATISTICS, temporal_statistics
 from . import exactness, memory, timing
 from .covariates_data import write_dem, write_scenes, write_series
 from .exactness import Check

@@ -31,7 +31,7 @@ from ..plugin.core.progress import Progress
 from . import layers, sinks
 from .feedback import FeedbackProgress
 from .help import format_help, read_help
-from .styles import STYLE_BESIDE
+from .styles import StyleBeside, StyleByField, style_when_loaded
 from .translation import tr
 
 ICONS = Path(__file__).resolve().parents[1] / "resources" / "icons"
@@ -172,8 +172,8 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
     ) -> Path | None:
         """Return where a raster is to be written; None where it is not wanted."""
         path = self.parameterAsOutputLayer(parameters, name, context)
-        if path and context.willLoadLayerOnCompletion(path):
-            context.layerToLoadOnCompletionDetails(path).setPostProcessor(STYLE_BESIDE)
+        if path:
+            style_when_loaded(context, path, StyleBeside())
         return Path(path) if path else None
 
     def rasters(self, name: str) -> list[Any]:
@@ -205,9 +205,11 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         table: Any,
         types: dict[str, Any],
         progress: Progress,
+        style: str = "",
     ) -> dict[str, str]:
         """Write a table to a vector output; return the output by name, nothing if not wanted.
 
+        Where QGIS opens it, its points are coloured by the field `style` (see `StyleByField`).
         Files are written under a temporary name and renamed when the whole run has gone well;
         memory layers and database tables are written as QGIS does.
         """
@@ -219,10 +221,13 @@ class SoilMoistureAlgorithm(QgsProcessingAlgorithm):
         if value == "TEMPORARY_OUTPUT":
             value = self.parameterDefinition(name).generateTemporaryDestination(context)
         if not sinks.is_file(str(value)):
-            return {name: self._write_sink(parameters, name, context, table, types, progress)}
-        path = self.parameterAsOutputLayer(parameters, name, context)
-        sinks.write_file(table, types, Path(path), self._outputs, progress)
-        return {name: path}
+            written = self._write_sink(parameters, name, context, table, types, progress)
+        else:
+            written = self.parameterAsOutputLayer(parameters, name, context)
+            sinks.write_file(table, types, Path(written), self._outputs, progress)
+        if style:
+            style_when_loaded(context, written, StyleByField(style))
+        return {name: written}
 
     # QGIS
 

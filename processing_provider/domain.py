@@ -27,7 +27,7 @@ from .translation import tr
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..plugin.core.stations.distance_matching_domain import Domain
+    from ..plugin.core.stations.folds.distance_matching_domain import Domain
 
 _SourceType = Qgis.ProcessingSourceType
 _EQUAL_AREA = "EPSG:6933"
@@ -75,7 +75,7 @@ class DomainParameter:
         """Return points that stand for the area; None where none is given."""
         import numpy as np
 
-        from ..plugin.core.stations.distance_matching_domain import raster_domain
+        from ..plugin.core.stations.folds.distance_matching_domain import raster_domain
 
         if self._domain is None:
             return None
@@ -119,7 +119,7 @@ def _points(
 ) -> Domain:
     import numpy as np
 
-    from ..plugin.core.stations.distance_matching_domain import point_domain
+    from ..plugin.core.stations.folds.distance_matching_domain import point_domain
 
     places = [
         (vertex.x(), vertex.y())
@@ -140,7 +140,7 @@ def _inside(
     """Draw points in polygons, evenly by their area on the ground."""
     import numpy as np
 
-    from ..plugin.core.stations.distance_matching_domain import polygon_domain
+    from ..plugin.core.stations.folds.distance_matching_domain import polygon_domain
 
     polygons = []
     for geometry in _geometries(source, progress):

@@ -20,8 +20,8 @@ import numpy as np
 from cookfarm_readings import day_of_year, read_records, read_stations, select_rows
 from soil_moisture_mapper.plugin.core.models.heldout import ForestSettings, predict_folds
 from soil_moisture_mapper.plugin.core.progress import Progress
+from soil_moisture_mapper.plugin.core.stations.folds.splits import station_folds
 from soil_moisture_mapper.plugin.core.stations.rows import TrainingRows
-from soil_moisture_mapper.plugin.core.stations.splits import station_folds
 
 STATIC = ["DEM", "TWI", "BLD_030cm", "Northing", "Easting", "NDRE.M"]
 DAILY = {

@@ -32,8 +32,8 @@ from soil_moisture_mapper.plugin.core.models.spiking import (
     spike_model,
 )
 from soil_moisture_mapper.plugin.core.models.training import TrainSettings, train_model
-from soil_moisture_mapper.plugin.core.stations.designs import choose_sites
-from soil_moisture_mapper.plugin.core.stations.designs_sites import Sites, standardise
+from soil_moisture_mapper.plugin.core.stations.design.designs import choose_sites
+from soil_moisture_mapper.plugin.core.stations.design.designs_sites import Sites, standardise
 from soil_moisture_mapper.plugin.core.stations.rows import TrainingRows, training_rows
 from soil_moisture_mapper.plugin.core.stations.table import Table
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .covariates.flow import wetness_index
-from .covariates.surface import derivatives, slope_tangent, smooth
+from .covariates.relief.flow import wetness_index
+from .covariates.relief.surface import derivatives, slope_tangent, smooth
 
 POINT_CELL = 10.0
 PATCH_CELLS = 61

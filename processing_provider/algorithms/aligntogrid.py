@@ -47,7 +47,7 @@ class AlignToGrid(MapParameters, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.alignment import align_rasters
+        from ...plugin.core.covariates.gridding.alignment import align_rasters
 
         grid = self.read_grid(parameters, context)
         progress.info(f"Grid: {grid.describe()}.")

@@ -124,7 +124,7 @@ class CompareMaps(SoilMoistureAlgorithm):
         heard.info(", ".join(_shown(name, value) for name, value in numbers.items()) + ".")
         found = self.save(parameters, "METRICS", context, partial(write_comparison, comparison))
         if self.destination(parameters, "REPORT", context) is not None:
-            from ...plugin.core.evaluation.comparison_report import comparison_report
+            from ...plugin.core.evaluation.reports.comparison_report import comparison_report
 
             write = partial(comparison_report, comparison, warnings=heard.warnings)
             found.update(self.save(parameters, "REPORT", context, write))

@@ -92,7 +92,7 @@ class CovariateTableAlgorithm(SoilMoistureAlgorithm):
             return {}
         require("matplotlib")
         from ...plugin.core.covariates.inventory import take_inventory
-        from ...plugin.core.evaluation.covariate_report import covariate_report
+        from ...plugin.core.evaluation.reports.covariate_report import covariate_report
 
         inventory = take_inventory(listing.table, listing.rasters, progress=heard.part(0.5, 1.0))
         write = partial(covariate_report, inventory, name=name, warnings=heard.warnings)

@@ -53,7 +53,7 @@ class EaseGridAlgorithm(ExtentParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.ease import to_ease_grid
+        from ...plugin.core.covariates.coarse_products.ease import to_ease_grid
 
         folder = self.destination(parameters, "OUTPUT", context)
         paths = to_ease_grid(

@@ -44,7 +44,7 @@ class FillGaps(SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.gaps import fill_gaps
+        from ...plugin.core.covariates.timeseries.gaps import fill_gaps
 
         folder = self.destination(parameters, "OUTPUT", context)
         layers = fill_gaps(

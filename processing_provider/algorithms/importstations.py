@@ -124,8 +124,8 @@ class ImportStations(SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.stations.importing import import_stations
-        from ...plugin.core.stations.screening_drops import Drops
+        from ...plugin.core.stations.imports.importing import import_stations
+        from ...plugin.core.stations.imports.screening_drops import Drops
 
         stations = None
         if self.given(parameters, "STATIONS"):

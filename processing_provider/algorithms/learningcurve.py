@@ -64,7 +64,7 @@ class LearningCurve(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.evaluation.learning_curve_report import learning_curve_report
+        from ...plugin.core.evaluation.reports.learning_curve_report import learning_curve_report
         from ...plugin.core.models.learning_curve import learning_curve
         from ...plugin.core.models.learning_curve_scores import write_curve
 
@@ -116,7 +116,7 @@ class LearningCurve(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
 
 
 def _strata_of(local: Any, strata: str, progress: Progress) -> dict[str, str]:
-    from ...plugin.core.stations.splits_stations import station_strata
+    from ...plugin.core.stations.folds.splits_stations import station_strata
     from ...plugin.core.stations.table import Table
 
     table = Table({"station": local.station, strata: local.classes[strata]})

@@ -28,7 +28,7 @@ class ModelCard(ModelParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.evaluation.model_card import model_card
+        from ...plugin.core.evaluation.reports.model_card import model_card
 
         output = self.destination(parameters, "OUTPUT", context)
         name = self.file(parameters, "MODEL", context).name

@@ -78,7 +78,7 @@ class OpticalIndices(SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.optical import optical_indices
+        from ...plugin.core.covariates.imagery.optical import optical_indices
 
         folder = self.destination(parameters, "OUTPUT", context)
         paths = optical_indices(

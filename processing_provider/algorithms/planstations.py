@@ -70,7 +70,7 @@ class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
         from ...plugin.core.covariates.table import read_table
-        from ...plugin.core.stations.planning import plan_stations
+        from ...plugin.core.stations.design.planning import plan_stations
 
         grid = self.read_grid(parameters, context)
         progress.info(f"Grid: {grid.describe()}.")
@@ -93,7 +93,8 @@ class PlanStations(MapParameters, SeedParameter, SoilMoistureAlgorithm):
             threads=self.threads(context),
             progress=progress.part(0.05, 0.95),
         )
-        return self.write(parameters, "OUTPUT", context, plan, {}, progress.part(0.95, 1.0))
+        last = progress.part(0.95, 1.0)
+        return self.write(parameters, "OUTPUT", context, plan, {}, last, "rank")
 
     def _layer(
         self, name: str, label: str, *, polygons: bool

@@ -20,7 +20,7 @@ from ..parameters import choice, decimal, switch
 from ..translation import tr
 
 if TYPE_CHECKING:
-    from ...plugin.core.covariates.backscatter_blocks import Preparation
+    from ...plugin.core.covariates.radar.backscatter_blocks import Preparation
 
 UNITS = ("db", "linear")
 DEFAULT_BANDS = "VV;VH;angle"
@@ -68,7 +68,7 @@ class PrepareBackscatter(ExtentParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.backscatter import prepare_backscatter
+        from ...plugin.core.covariates.radar.backscatter import prepare_backscatter
 
         folder = self.destination(parameters, "OUTPUT", context)
         extent = self._extent
@@ -87,7 +87,7 @@ class PrepareBackscatter(ExtentParameter, SoilMoistureAlgorithm):
     def _preparation(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> Preparation:
-        from ...plugin.core.covariates.backscatter_blocks import Preparation
+        from ...plugin.core.covariates.radar.backscatter_blocks import Preparation
 
         def number(name: str) -> float:
             return self.parameterAsDouble(parameters, name, context)

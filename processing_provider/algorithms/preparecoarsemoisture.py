@@ -53,8 +53,8 @@ class PrepareCoarseMoisture(ExtentParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.coarse import prepare_coarse_series
-        from ...plugin.core.covariates.coarse_days import Selection
+        from ...plugin.core.covariates.coarse_products.coarse import prepare_coarse_series
+        from ...plugin.core.covariates.coarse_products.coarse_days import Selection
 
         folder = self.destination(parameters, "OUTPUT", context)
         paths = prepare_coarse_series(

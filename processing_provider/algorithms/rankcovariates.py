@@ -63,8 +63,8 @@ class RankCovariates(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
         from ...plugin.core.evaluation.ranking import rank_covariates
-        from ...plugin.core.evaluation.ranking_report import ranking_report
         from ...plugin.core.evaluation.ranking_table import write_ranking
+        from ...plugin.core.evaluation.reports.ranking_report import ranking_report
 
         heard = RecordingProgress(progress)
         rows = self._read_rows(parameters, context, heard)

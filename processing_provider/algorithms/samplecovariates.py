@@ -16,7 +16,7 @@ from ..parameters import HTML_FILTER, choice, csv_file, decimal, field, file_out
 from ..translation import tr
 
 if TYPE_CHECKING:
-    from ...plugin.core.stations.matching_rain import RainRule
+    from ...plugin.core.stations.sampling.matching_rain import RainRule
 
 METHODS = ("table", "nearest", "bilinear")
 
@@ -50,7 +50,7 @@ class SampleCovariates(SoilMoistureAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
         from ...plugin.core.covariates.table import read_table
-        from ...plugin.core.stations.matching import match_covariates
+        from ...plugin.core.stations.sampling.matching import match_covariates
 
         with_report = self.destination(parameters, "REPORT", context) is not None
         if with_report:
@@ -69,7 +69,7 @@ class SampleCovariates(SoilMoistureAlgorithm):
         last = heard.part(0.9, 1.0)
         outputs: dict[str, Any] = {}
         if with_report:
-            from ...plugin.core.evaluation.match_report import match_report
+            from ...plugin.core.evaluation.reports.match_report import match_report
 
             write = partial(match_report, match.facts, name=source.name, warnings=heard.warnings)
             outputs.update(self.save(parameters, "REPORT", context, write))
@@ -83,7 +83,7 @@ class SampleCovariates(SoilMoistureAlgorithm):
         return outputs
 
     def _rain(self, parameters: dict[str, Any], context: QgsProcessingContext) -> RainRule | None:
-        from ...plugin.core.stations.matching_rain import RainRule
+        from ...plugin.core.stations.sampling.matching_rain import RainRule
 
         covariate = self.text(parameters, "RAIN", context)
         only = (self.text(parameters, "RAIN_GROUPS", context) or "").split(";")

@@ -22,7 +22,7 @@ from ..translation import tr
 
 if TYPE_CHECKING:
     from ...plugin.core.models.record import Model
-    from ...plugin.core.stations.designs import BaseRows
+    from ...plugin.core.stations.design.designs import BaseRows
 
 METHODS = ("random", "stratified", "coverage", "lhs")
 
@@ -54,7 +54,7 @@ class SelectSpiking(ModelParameter, SeedParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.stations.spiking_design import select_spiking
+        from ...plugin.core.stations.design.spiking_design import select_spiking
 
         base = read_base(self.read_model(parameters, context, "BASE_MODEL"))
         source = self.table(parameters, "INPUT", context, progress.part(0.0, 0.4))
@@ -72,7 +72,7 @@ class SelectSpiking(ModelParameter, SeedParameter, SoilMoistureAlgorithm):
             progress=progress.part(0.4, 0.9),
         )
         last = progress.part(0.9, 1.0)
-        return self.write(parameters, "OUTPUT", context, table, source.types, last)
+        return self.write(parameters, "OUTPUT", context, table, source.types, last, "role")
 
 
 def read_base(model: Model | None) -> BaseRows | None:
@@ -83,9 +83,10 @@ def read_base(model: Model | None) -> BaseRows | None:
     InputError
         When the model does not hold them.
     """
-    from ...plugin.core.stations.designs import BaseRows
+    from ...plugin.core.stations.design.designs import BaseRows
 
     if model is None:
         return None
     rows = model.require_rows("what it covers cannot be told")
-    return BaseRows(rows.X, rows.covariates)
+    stations = frozenset(zip(rows.network.astype(str), rows.station.astype(str)))
+    return BaseRows(rows.X, rows.covariates, stations)

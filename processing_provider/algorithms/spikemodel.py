@@ -111,8 +111,8 @@ class SpikeModel(ModelTableParameters, SeedParameter, SoilMoistureAlgorithm):
         progress: Progress,
     ) -> tuple[Any, Any]:
         """Return the rows that spike and those that judge, if there are any."""
+        from ...plugin.core.stations.folds.splits_stations import tell_torn_places
         from ...plugin.core.stations.roles import VALIDATE, row_roles, spiking_roles
-        from ...plugin.core.stations.splits_stations import tell_torn_places
 
         fields = self.fields_for(parameters, context, model, source.table, progress)
         spikes = self.rows_for(
@@ -136,9 +136,9 @@ def _spike(
     base: Any, spikes: Any, validation: Any, settings: Any, heard: RecordingProgress
 ) -> tuple[Any, list[dict[str, Any]], Any]:
     """Return the spiked model, its scores, and what writes its report."""
+    from ...plugin.core.evaluation.reports.spiking_report import spiking_report
+    from ...plugin.core.evaluation.reports.spiking_verdict import validation_text, verdict_text
     from ...plugin.core.evaluation.result_metrics import spiking_metrics
-    from ...plugin.core.evaluation.spiking_report import spiking_report
-    from ...plugin.core.evaluation.spiking_verdict import validation_text, verdict_text
     from ...plugin.core.models.alternatives import compare_alternatives
     from ...plugin.core.models.spiking import spike_model
 
@@ -174,7 +174,7 @@ def _correct(
     base: Any, spikes: Any, validation: Any, settings: Any, heard: RecordingProgress
 ) -> tuple[Any, list[dict[str, Any]], Any]:
     """Return the corrected model, its scores, and what writes its report."""
-    from ...plugin.core.evaluation.alternatives_section_report import (
+    from ...plugin.core.evaluation.reports.alternatives_section_report import (
         correction_metrics,
         correction_report,
         correction_verdict,

@@ -58,7 +58,8 @@ class SplitStations(DomainParameter, SeedParameter, SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.stations.splits import split_stations
+        from ...plugin.core.stations.folds.splits import split_stations
+        from ...plugin.core.stations.roles import VALIDATE
 
         with_report = self.destination(parameters, "REPORT", context) is not None
         if with_report:
@@ -83,10 +84,11 @@ class SplitStations(DomainParameter, SeedParameter, SoilMoistureAlgorithm):
             progress=heard.part(0.4, 0.6),
         )
         last = heard.part(0.6, 0.9)
-        outputs = self.write(parameters, "OUTPUT", context, table, source.types, last)
+        style = "role" if VALIDATE in table.text("role") else "fold"
+        outputs = self.write(parameters, "OUTPUT", context, table, source.types, last, style)
         if with_report:
-            from ...plugin.core.evaluation.folds_report import folds_report
-            from ...plugin.core.stations.splits_facts import split_facts
+            from ...plugin.core.evaluation.reports.folds_report import folds_report
+            from ...plugin.core.stations.folds.splits_facts import split_facts
 
             facts = split_facts(table, station=station, strata=strata, domain=domain, seed=seed)
             write = partial(

@@ -51,7 +51,7 @@ class TemporalStatistics(SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.statistics import temporal_statistics
+        from ...plugin.core.covariates.timeseries.statistics import temporal_statistics
 
         output = self.raster_destination(parameters, "OUTPUT", context)
         temporal_statistics(

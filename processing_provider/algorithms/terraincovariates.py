@@ -63,7 +63,7 @@ class TerrainCovariates(SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.terrain import terrain_covariates
+        from ...plugin.core.covariates.relief.terrain import terrain_covariates
 
         output = self.raster_destination(parameters, "OUTPUT", context)
         terrain_covariates(

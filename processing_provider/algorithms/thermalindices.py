@@ -54,7 +54,7 @@ class ThermalIndices(SoilMoistureAlgorithm):
     def compute(
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
-        from ...plugin.core.covariates.thermal import thermal_indices
+        from ...plugin.core.covariates.imagery.thermal import thermal_indices
 
         folder = self.destination(parameters, "OUTPUT", context)
         given = self.given(parameters, "SCALE")

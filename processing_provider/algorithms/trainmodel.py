@@ -72,9 +72,9 @@ class TrainModel(TableParameters, SeedParameter, SoilMoistureAlgorithm):
         from dataclasses import replace
 
         from ...plugin.core.evaluation.metrics import find_row, write_metrics
+        from ...plugin.core.evaluation.reports.score_texts import score_texts
+        from ...plugin.core.evaluation.reports.training_report import training_report
         from ...plugin.core.evaluation.result_metrics import training_metrics
-        from ...plugin.core.evaluation.score_texts import score_texts
-        from ...plugin.core.evaluation.training_report import training_report
         from ...plugin.core.models.modelfile import save_model
         from ...plugin.core.models.training import train_model
 

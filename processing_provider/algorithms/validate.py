@@ -54,10 +54,10 @@ class Validate(ModelTableParameters, SoilMoistureAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext, progress: Progress
     ) -> dict[str, Any]:
         from ...plugin.core.evaluation.metrics import write_metrics
+        from ...plugin.core.evaluation.reports.score_texts import score_texts
+        from ...plugin.core.evaluation.reports.validation_report import validation_report
         from ...plugin.core.evaluation.result_metrics import validation_metrics
-        from ...plugin.core.evaluation.score_texts import score_texts
         from ...plugin.core.evaluation.validation import residual_table, validate_model
-        from ...plugin.core.evaluation.validation_report import validation_report
 
         heard = RecordingProgress(progress)
         model = self.read_model(parameters, context)
@@ -81,7 +81,9 @@ class Validate(ModelTableParameters, SoilMoistureAlgorithm):
         residuals = residual_table(result)
         last = heard.part(0.8, 1.0)
         return {
-            **self.write(parameters, "RESIDUALS", context, residuals, source.types, last),
+            **self.write(
+                parameters, "RESIDUALS", context, residuals, source.types, last, "residual"
+            ),
             **self.save(parameters, "REPORT", context, report),
             **self.save(parameters, "METRICS", context, metrics),
         }

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from soil_moisture_mapper.plugin.core.covariates.statistics import temporal_statistics
+from soil_moisture_mapper.plugin.core.covariates.relief.terrain import terrain_covariates
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput, build_table
-from soil_moisture_mapper.plugin.core.covariates.terrain import terrain_covariates
+from soil_moisture_mapper.plugin.core.covariates.timeseries.statistics import temporal_statistics
 from soil_moisture_mapper.plugin.core.mapping.prediction import predict_map
 from soil_moisture_mapper.plugin.core.models.record import predict_model
 from soil_moisture_mapper.plugin.core.models.spiking import SpikeSettings, spike_model
@@ -19,11 +19,11 @@ from soil_moisture_mapper.plugin.core.models.training import TrainSettings, trai
 from soil_moisture_mapper.plugin.core.rasters.grids import transform_points
 from soil_moisture_mapper.plugin.core.rasters.reading import describe_raster, read_band
 from soil_moisture_mapper.plugin.core.rasters.writing import rasterize_mask
-from soil_moisture_mapper.plugin.core.stations.importing import import_stations
-from soil_moisture_mapper.plugin.core.stations.matching import sample_covariates
+from soil_moisture_mapper.plugin.core.stations.design.spiking_design import select_spiking
+from soil_moisture_mapper.plugin.core.stations.folds.splits import split_stations
+from soil_moisture_mapper.plugin.core.stations.imports.importing import import_stations
 from soil_moisture_mapper.plugin.core.stations.rows import training_rows
-from soil_moisture_mapper.plugin.core.stations.spiking_design import select_spiking
-from soil_moisture_mapper.plugin.core.stations.splits import split_stations
+from soil_moisture_mapper.plugin.core.stations.sampling.matching import sample_covariates
 from soil_moisture_mapper.plugin.core.synthetic import make_landscape
 
 pytestmark = pytest.mark.model

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raster_files import write_raster
 from rasterio.warp import transform as transform_xy
-from soil_moisture_mapper.plugin.core.covariates import alignment
-from soil_moisture_mapper.plugin.core.covariates.alignment import (
+from soil_moisture_mapper.plugin.core.covariates.gridding import alignment
+from soil_moisture_mapper.plugin.core.covariates.gridding.alignment import (
     align_rasters,
     choose_resampling,
 )
-from soil_moisture_mapper.plugin.core.covariates.alignment_cells import (
+from soil_moisture_mapper.plugin.core.covariates.gridding.alignment_cells import (
     largest_share,
     mean_by_area,
     overlaps,

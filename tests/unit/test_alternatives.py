@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from soil_moisture_mapper.plugin.core.errors import InputError
-from soil_moisture_mapper.plugin.core.evaluation.alternatives_section_report import (
+from soil_moisture_mapper.plugin.core.evaluation.reports.alternatives_section_report import (
     correction_metrics,
     correction_report,
     correction_verdict,
 )
-from soil_moisture_mapper.plugin.core.evaluation.spiking_report import spiking_report
+from soil_moisture_mapper.plugin.core.evaluation.reports.spiking_report import spiking_report
 from soil_moisture_mapper.plugin.core.models.alternatives import (
     compare_alternatives,
     corrected_margins,

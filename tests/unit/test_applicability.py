@@ -34,8 +34,8 @@ from soil_moisture_mapper.plugin.core.models.record import Model
 from soil_moisture_mapper.plugin.core.models.training import covariates_of
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters.grids import Grid
+from soil_moisture_mapper.plugin.core.stations.folds.splits import station_folds
 from soil_moisture_mapper.plugin.core.stations.rows import TrainingRows
-from soil_moisture_mapper.plugin.core.stations.splits import station_folds
 
 UTM = "EPSG:32632"
 LEFT, TOP = 500000.0, 5535000.0

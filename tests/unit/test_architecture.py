@@ -27,7 +27,12 @@ RASTERS = BASE | {"plugin.core.rasters"}
 COVARIATES = RASTERS | {"plugin.core.covariates"}
 STATIONS = COVARIATES | {"plugin.core.stations"}
 MODELS = STATIONS | {"plugin.core.models"}
-CORE = MODELS | {"plugin.core.mapping", "plugin.core.evaluation", "plugin.core.synthetic"}
+REPORTS = MODELS | {"plugin.core.evaluation"}
+CORE = REPORTS | {
+    "plugin.core.mapping",
+    "plugin.core.evaluation.reports",
+    "plugin.core.synthetic",
+}
 ALLOWED = {
     "": {"plugin.main", "processing_provider", "ui"},
     "plugin.main": CORE,
@@ -45,6 +50,7 @@ ALLOWED = {
     "plugin.core.models": STATIONS,
     "plugin.core.mapping": MODELS,
     "plugin.core.evaluation": MODELS,
+    "plugin.core.evaluation.reports": REPORTS,  # figures speak of scores, never the reverse
     "plugin.core.synthetic": MODELS,  # nothing else in the core knows the landscape
 }
 

@@ -12,11 +12,11 @@ from affine import Affine
 from raster_files import write_raster
 from rasterio.warp import Resampling, reproject
 from scipy.ndimage import convolve
-from soil_moisture_mapper.plugin.core.covariates import backscatter_blocks, backscatter_grid
-from soil_moisture_mapper.plugin.core.covariates.backscatter import prepare_backscatter
-from soil_moisture_mapper.plugin.core.covariates.backscatter_blocks import Preparation
-from soil_moisture_mapper.plugin.core.covariates.statistics import temporal_statistics
+from soil_moisture_mapper.plugin.core.covariates.radar import backscatter_blocks, backscatter_grid
+from soil_moisture_mapper.plugin.core.covariates.radar.backscatter import prepare_backscatter
+from soil_moisture_mapper.plugin.core.covariates.radar.backscatter_blocks import Preparation
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
+from soil_moisture_mapper.plugin.core.covariates.timeseries.statistics import temporal_statistics
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import convolve
 from scipy.special import digamma
-from soil_moisture_mapper.plugin.core.covariates.backscatter_cells import (
+from soil_moisture_mapper.plugin.core.covariates.radar.backscatter_cells import (
     CellMeans,
     Cover,
     SourceSums,

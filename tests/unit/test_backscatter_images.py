@@ -10,18 +10,18 @@ import pytest
 import rasterio
 from affine import Affine
 from raster_files import write_raster
-from soil_moisture_mapper.plugin.core.covariates.backscatter_bands import (
+from soil_moisture_mapper.plugin.core.covariates.radar.backscatter_bands import (
     Label,
     match_bands,
     parse_bands,
 )
-from soil_moisture_mapper.plugin.core.covariates.backscatter_metadata import (
+from soil_moisture_mapper.plugin.core.covariates.radar.backscatter_metadata import (
     orbit_in_name,
     orbit_in_tags,
     read_snap_header,
     start_in_name,
 )
-from soil_moisture_mapper.plugin.core.covariates.backscatter_passes import find_passes
+from soil_moisture_mapper.plugin.core.covariates.radar.backscatter_passes import find_passes
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
 from soil_moisture_mapper.plugin.core.errors import InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from rasterio.crs import CRS
-from soil_moisture_mapper.plugin.core.evaluation import boxes_section as boxes
 from soil_moisture_mapper.plugin.core.evaluation.metrics import score_table
+from soil_moisture_mapper.plugin.core.evaluation.reports import boxes_section as boxes
 from soil_moisture_mapper.plugin.core.stations.rows import training_rows
 from soil_moisture_mapper.plugin.core.stations.table import Table
 

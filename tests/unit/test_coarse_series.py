@@ -10,9 +10,9 @@ import rasterio
 from affine import Affine
 from raster_files import write_raster
 from scipy.io import netcdf_file
-from soil_moisture_mapper.plugin.core.covariates import coarse
-from soil_moisture_mapper.plugin.core.covariates.coarse import prepare_coarse_series
-from soil_moisture_mapper.plugin.core.covariates.coarse_days import Selection
+from soil_moisture_mapper.plugin.core.covariates.coarse_products import coarse
+from soil_moisture_mapper.plugin.core.covariates.coarse_products.coarse import prepare_coarse_series
+from soil_moisture_mapper.plugin.core.covariates.coarse_products.coarse_days import Selection
 from soil_moisture_mapper.plugin.core.errors import InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters.grids import Window, place

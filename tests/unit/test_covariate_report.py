@@ -34,11 +34,11 @@ from soil_moisture_mapper.plugin.core.covariates.table import (
     list_covariates,
     read_table,
 )
-from soil_moisture_mapper.plugin.core.evaluation.covariate_report import (
+from soil_moisture_mapper.plugin.core.evaluation.reports.covariate_report import (
     cell_text,
     covariate_report,
 )
-from soil_moisture_mapper.plugin.core.evaluation.covariate_timeline import ticks, timeline
+from soil_moisture_mapper.plugin.core.evaluation.reports.covariate_timeline import ticks, timeline
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters.grids import Grid
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.covariates import table as table_module
+from soil_moisture_mapper.plugin.core.covariates.relief.terrain import PARAMETERS
 from soil_moisture_mapper.plugin.core.covariates.rows import COLUMNS, CovariateRow, choose_row
 from soil_moisture_mapper.plugin.core.covariates.table import (
     CovariateTable,
@@ -26,7 +27,6 @@ from soil_moisture_mapper.plugin.core.covariates.table import (
     write_table,
 )
 from soil_moisture_mapper.plugin.core.covariates.table_groups import group_of
-from soil_moisture_mapper.plugin.core.covariates.terrain import PARAMETERS
 from soil_moisture_mapper.plugin.core.errors import InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
 

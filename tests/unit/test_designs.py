@@ -10,21 +10,24 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.cluster import KMeans
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.coverage import k_means, settle
-from soil_moisture_mapper.plugin.core.stations.designs import (
+from soil_moisture_mapper.plugin.core.stations.design.coverage import k_means, settle
+from soil_moisture_mapper.plugin.core.stations.design.designs import (
     METHODS,
     BaseRows,
     base_dissimilarity,
     choose_sites,
 )
-from soil_moisture_mapper.plugin.core.stations.designs_sites import (
+from soil_moisture_mapper.plugin.core.stations.design.designs_sites import (
     Sites,
     Spacing,
     mean_nearest,
     pack,
     standardise,
 )
-from soil_moisture_mapper.plugin.core.stations.latin_hypercube import hypercube, weighted_quantiles
+from soil_moisture_mapper.plugin.core.stations.design.latin_hypercube import (
+    hypercube,
+    weighted_quantiles,
+)
 
 
 def make_sites(points, kept=(), preference=None, classes=(), spacing=None):

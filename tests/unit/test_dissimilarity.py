@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 from soil_moisture_mapper.plugin.core import kernel_cache
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
-from soil_moisture_mapper.plugin.core.stations import dissimilarity, neighbours
-from soil_moisture_mapper.plugin.core.stations.dissimilarity import covariate_space, threshold
+from soil_moisture_mapper.plugin.core.stations.similarity import dissimilarity, neighbours
+from soil_moisture_mapper.plugin.core.stations.similarity.dissimilarity import (
+    covariate_space,
+    threshold,
+)
 
 NAMES = ("clay", "sand", "slope", "smap", "vv")
 ENGINES = ("compiled", "numpy")

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raster_files import write_raster
 from soil_moisture_mapper.plugin.core.errors import InputError
-from soil_moisture_mapper.plugin.core.evaluation.folds_report import folds_report
+from soil_moisture_mapper.plugin.core.evaluation.reports.folds_report import folds_report
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.distance_matching import (
+from soil_moisture_mapper.plugin.core.stations.folds.distance_matching import (
     clustering_p,
     distance_mismatch,
     distances_across,
@@ -22,14 +22,14 @@ from soil_moisture_mapper.plugin.core.stations.distance_matching import (
     metric_points,
     station_places,
 )
-from soil_moisture_mapper.plugin.core.stations.distance_matching_domain import (
+from soil_moisture_mapper.plugin.core.stations.folds.distance_matching_domain import (
     Domain,
     point_domain,
     polygon_domain,
     raster_domain,
 )
-from soil_moisture_mapper.plugin.core.stations.splits import split_stations, station_folds
-from soil_moisture_mapper.plugin.core.stations.splits_facts import split_facts
+from soil_moisture_mapper.plugin.core.stations.folds.splits import split_stations, station_folds
+from soil_moisture_mapper.plugin.core.stations.folds.splits_facts import split_facts
 from soil_moisture_mapper.plugin.core.stations.table import Table
 
 UTM = "EPSG:32632"

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raster_files import write_raster
 from rasterio.crs import CRS
-from soil_moisture_mapper.plugin.core.covariates import ease
-from soil_moisture_mapper.plugin.core.covariates.ease import to_ease_grid
-from soil_moisture_mapper.plugin.core.covariates.ease_overlap import (
+from soil_moisture_mapper.plugin.core.covariates.coarse_products import ease
+from soil_moisture_mapper.plugin.core.covariates.coarse_products.ease import to_ease_grid
+from soil_moisture_mapper.plugin.core.covariates.coarse_products.ease_overlap import (
     CellOverlaps,
     area_in_unit_square,
 )

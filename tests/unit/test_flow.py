@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from soil_moisture_mapper.plugin.core import kernel_cache
-from soil_moisture_mapper.plugin.core.covariates import flow, flow_engine
+from soil_moisture_mapper.plugin.core.covariates.relief import flow, flow_engine
 from soil_moisture_mapper.plugin.core.errors import Cancelled
 from soil_moisture_mapper.plugin.core.kernel_cache import Kernels
 from soil_moisture_mapper.plugin.core.progress import Progress
@@ -293,7 +293,7 @@ def test_kernels_can_be_cancelled(always_compiled):
 
 @needs_numba
 def test_numba_that_cannot_compile_leaves_flow_to_numpy(monkeypatch, always_compiled):
-    from soil_moisture_mapper.plugin.core.covariates import flow_compiled
+    from soil_moisture_mapper.plugin.core.covariates.relief import flow_compiled
 
     def fail(*_arguments):
         raise flow_compiled.NumbaError("no such type")

@@ -14,10 +14,14 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from raster_files import write_raster
-from soil_moisture_mapper.plugin.core.covariates import gaps, series_files
-from soil_moisture_mapper.plugin.core.covariates.gaps import file_name, fill_day, fill_gaps
-from soil_moisture_mapper.plugin.core.covariates.series import direction_of
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
+from soil_moisture_mapper.plugin.core.covariates.timeseries import gaps, series_files
+from soil_moisture_mapper.plugin.core.covariates.timeseries.gaps import (
+    file_name,
+    fill_day,
+    fill_gaps,
+)
+from soil_moisture_mapper.plugin.core.covariates.timeseries.series import direction_of
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 

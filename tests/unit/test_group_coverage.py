@@ -9,24 +9,27 @@ import numpy as np
 import pytest
 from rasterio.crs import CRS
 from scipy.stats import binom
-from soil_moisture_mapper.plugin.core.evaluation.baseline_section import compare_groups
 from soil_moisture_mapper.plugin.core.evaluation.bootstrap import (
     difference_interval,
     score_intervals,
     share_intervals,
 )
-from soil_moisture_mapper.plugin.core.evaluation.coverage_figures import Panel, coverage_panels
 from soil_moisture_mapper.plugin.core.evaluation.group_coverage import (
     DRAWN_ROWS,
     MARK,
     group_coverage,
 )
-from soil_moisture_mapper.plugin.core.evaluation.group_coverage_section import (
+from soil_moisture_mapper.plugin.core.evaluation.groups import groupings
+from soil_moisture_mapper.plugin.core.evaluation.reports.baseline_section import compare_groups
+from soil_moisture_mapper.plugin.core.evaluation.reports.coverage_figures import (
+    Panel,
+    coverage_panels,
+)
+from soil_moisture_mapper.plugin.core.evaluation.reports.group_coverage_section import (
     group_coverage_part,
     sentence,
     shortfall,
 )
-from soil_moisture_mapper.plugin.core.evaluation.groups import groupings
 from soil_moisture_mapper.plugin.core.models.calibration import LEVELS, TAUS
 from soil_moisture_mapper.plugin.core.models.heldout import HeldOut
 from soil_moisture_mapper.plugin.core.stations.rows import training_rows

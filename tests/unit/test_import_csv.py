@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.csv_depths import header_depth
-from soil_moisture_mapper.plugin.core.stations.csv_layout import parse_depth
-from soil_moisture_mapper.plugin.core.stations.importing import import_stations
-from soil_moisture_mapper.plugin.core.stations.screening_drops import Drops
+from soil_moisture_mapper.plugin.core.stations.imports.csv_depths import header_depth
+from soil_moisture_mapper.plugin.core.stations.imports.csv_layout import parse_depth
+from soil_moisture_mapper.plugin.core.stations.imports.importing import import_stations
+from soil_moisture_mapper.plugin.core.stations.imports.screening_drops import Drops
 from soil_moisture_mapper.plugin.core.stations.table import Table
 from soil_moisture_mapper.plugin.core.stations.times import parse_season
 

@@ -20,22 +20,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.importing import import_stations
-from soil_moisture_mapper.plugin.core.stations.ismn_files import (
+from soil_moisture_mapper.plugin.core.stations.imports.importing import import_stations
+from soil_moisture_mapper.plugin.core.stations.imports.ismn_files import (
     CEOP,
     HEADER,
     SEPARATE,
     find_layout,
     parse_name,
 )
-from soil_moisture_mapper.plugin.core.stations.ismn_parsing import (
+from soil_moisture_mapper.plugin.core.stations.imports.ismn_parsing import (
     parse_flags,
     parse_moments,
     parse_numbers,
     split_lines,
 )
-from soil_moisture_mapper.plugin.core.stations.ismn_static import read_static
-from soil_moisture_mapper.plugin.core.stations.screening_drops import Drops
+from soil_moisture_mapper.plugin.core.stations.imports.ismn_static import read_static
+from soil_moisture_mapper.plugin.core.stations.imports.screening_drops import Drops
 from soil_moisture_mapper.plugin.core.stations.table import Table
 
 START = datetime(2021, 6, 1)
@@ -366,7 +366,7 @@ def test_archives_within_archives(load: Callable, tmp_path: Path) -> None:
 
 
 def test_large_archives_within_go_through_a_file(load: Callable, monkeypatch) -> None:
-    module = "soil_moisture_mapper.plugin.core.stations.ismn_archive._IN_MEMORY"
+    module = "soil_moisture_mapper.plugin.core.stations.imports.ismn_archive._IN_MEMORY"
     monkeypatch.setattr(module, 10)
     table, *_ = load({"one.zip": zipped({file_name(): header_text(hours([0.1]))})})
     assert moistures(table) == [0.1]
@@ -598,7 +598,9 @@ def test_block_size_changes_nothing(load: Callable, monkeypatch) -> None:
     files = {file_name(): header_text(hours(np.random.default_rng(2).random(500).round(4)))}
     reference, *_ = load(files)
     for size in (40, 1000):
-        monkeypatch.setattr("soil_moisture_mapper.plugin.core.stations.ismn_series._BLOCK", size)
+        monkeypatch.setattr(
+            "soil_moisture_mapper.plugin.core.stations.imports.ismn_series._BLOCK", size
+        )
         np.testing.assert_array_equal(
             load(files)[0].column("moisture"), reference.column("moisture")
         )

@@ -9,11 +9,11 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
-from soil_moisture_mapper.plugin.core.evaluation.learning_curve_report import (
+from soil_moisture_mapper.plugin.core.evaluation.metrics import score
+from soil_moisture_mapper.plugin.core.evaluation.reports.learning_curve_report import (
     enough_text,
     learning_curve_report,
 )
-from soil_moisture_mapper.plugin.core.evaluation.metrics import score
 from soil_moisture_mapper.plugin.core.models.heldout import ForestSettings, predict_rows
 from soil_moisture_mapper.plugin.core.models.learning_curve import (
     CurveSettings,

@@ -23,7 +23,6 @@ from soil_moisture_mapper.plugin.core.evaluation.comparison import (
     comparison_grid,
 )
 from soil_moisture_mapper.plugin.core.evaluation.comparison_maps import map_band
-from soil_moisture_mapper.plugin.core.evaluation.comparison_report import comparison_report
 from soil_moisture_mapper.plugin.core.evaluation.comparison_scores import (
     comparison_row,
     write_comparison,
@@ -34,6 +33,7 @@ from soil_moisture_mapper.plugin.core.evaluation.comparison_statistics import (
     PairMoments,
     divergence,
 )
+from soil_moisture_mapper.plugin.core.evaluation.reports.comparison_report import comparison_report
 from soil_moisture_mapper.plugin.core.mapping.interpolation import interpolate_map
 from soil_moisture_mapper.plugin.core.mapping.interpolation_distance import metric_of
 from soil_moisture_mapper.plugin.core.mapping.interpolation_stations import station_values

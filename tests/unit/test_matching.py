@@ -21,13 +21,21 @@ from soil_moisture_mapper.plugin.core.covariates.table import (
     build_table,
 )
 from soil_moisture_mapper.plugin.core.errors import InputError
-from soil_moisture_mapper.plugin.core.evaluation.match_report import match_report
+from soil_moisture_mapper.plugin.core.evaluation.reports.match_report import match_report
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters import sampling
-from soil_moisture_mapper.plugin.core.stations.matching import match_covariates, sample_covariates
-from soil_moisture_mapper.plugin.core.stations.matching_facts import MATCHED, NO_RASTER, RAINED, WHY
-from soil_moisture_mapper.plugin.core.stations.matching_rain import RainRule
-from soil_moisture_mapper.plugin.core.stations.matching_rows import choose_rows
+from soil_moisture_mapper.plugin.core.stations.sampling.matching import (
+    match_covariates,
+    sample_covariates,
+)
+from soil_moisture_mapper.plugin.core.stations.sampling.matching_facts import (
+    MATCHED,
+    NO_RASTER,
+    RAINED,
+    WHY,
+)
+from soil_moisture_mapper.plugin.core.stations.sampling.matching_rain import RainRule
+from soil_moisture_mapper.plugin.core.stations.sampling.matching_rows import choose_rows
 from soil_moisture_mapper.plugin.core.stations.table import Table
 
 UTM = "EPSG:32632"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from soil_moisture_mapper.plugin.core import kernel_cache
 from soil_moisture_mapper.plugin.core.errors import Cancelled
-from soil_moisture_mapper.plugin.core.stations import neighbours, neighbours_plain
-from soil_moisture_mapper.plugin.core.stations.dissimilarity import TIE, covariate_space
-from soil_moisture_mapper.plugin.core.stations.neighbours import NeighbourIndex
+from soil_moisture_mapper.plugin.core.stations.similarity import neighbours, neighbours_plain
+from soil_moisture_mapper.plugin.core.stations.similarity.dissimilarity import TIE, covariate_space
+from soil_moisture_mapper.plugin.core.stations.similarity.neighbours import NeighbourIndex
 
 ENGINES = ("compiled", "numpy")
 

@@ -12,15 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raster_files import full_layers, scaled, write_raster
 from rasterio.warp import Resampling, reproject
-from soil_moisture_mapper.plugin.core.covariates import optical
-from soil_moisture_mapper.plugin.core.covariates.optical import optical_indices
-from soil_moisture_mapper.plugin.core.covariates.optical_cells import Tally, clean_reflectance
-from soil_moisture_mapper.plugin.core.covariates.optical_formulas import (
+from soil_moisture_mapper.plugin.core.covariates.imagery import optical
+from soil_moisture_mapper.plugin.core.covariates.imagery.optical import optical_indices
+from soil_moisture_mapper.plugin.core.covariates.imagery.optical_cells import (
+    Tally,
+    clean_reflectance,
+)
+from soil_moisture_mapper.plugin.core.covariates.imagery.optical_formulas import (
     INDICES,
     compute_indices,
     index_of,
 )
-from soil_moisture_mapper.plugin.core.covariates.sensors import ROLES, detect_sensor
+from soil_moisture_mapper.plugin.core.covariates.imagery.sensors import ROLES, detect_sensor
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress

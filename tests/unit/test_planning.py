@@ -14,12 +14,15 @@ from soil_moisture_mapper.plugin.core.covariates.table import CovariateTable
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters.grids import Grid, transform_points
-from soil_moisture_mapper.plugin.core.stations.designs import METHODS, BaseRows
-from soil_moisture_mapper.plugin.core.stations.designs_sites import Sites
-from soil_moisture_mapper.plugin.core.stations.planning import plan_stations
-from soil_moisture_mapper.plugin.core.stations.planning_cells import choose_rasters, read_cells
-from soil_moisture_mapper.plugin.core.stations.planning_distance import metric_positions
-from soil_moisture_mapper.plugin.core.stations.planning_worth import rank_probes
+from soil_moisture_mapper.plugin.core.stations.design.designs import METHODS, BaseRows
+from soil_moisture_mapper.plugin.core.stations.design.designs_sites import Sites
+from soil_moisture_mapper.plugin.core.stations.design.planning import plan_stations
+from soil_moisture_mapper.plugin.core.stations.design.planning_cells import (
+    choose_rasters,
+    read_cells,
+)
+from soil_moisture_mapper.plugin.core.stations.design.planning_distance import metric_positions
+from soil_moisture_mapper.plugin.core.stations.design.planning_worth import rank_probes
 from soil_moisture_mapper.plugin.core.stations.table import Table
 
 UTM = "EPSG:32633"

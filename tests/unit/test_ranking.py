@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError
 from soil_moisture_mapper.plugin.core.evaluation.metrics import score
 from soil_moisture_mapper.plugin.core.evaluation.ranking import grouped, rank_covariates
-from soil_moisture_mapper.plugin.core.evaluation.ranking_report import ranking_report
 from soil_moisture_mapper.plugin.core.evaluation.ranking_table import (
     COLUMNS,
     METHODS,
     RankSettings,
     write_ranking,
 )
+from soil_moisture_mapper.plugin.core.evaluation.reports.ranking_report import ranking_report
 from soil_moisture_mapper.plugin.core.evaluation.selection import (
     CovariateSet,
     SetScorer,

@@ -16,37 +16,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 from soil_moisture_mapper.plugin.core.errors import InputError
-from soil_moisture_mapper.plugin.core.evaluation import report as blocks
 from soil_moisture_mapper.plugin.core.evaluation.anomaly import anomaly_correlation
 from soil_moisture_mapper.plugin.core.evaluation.bootstrap import score_intervals
-from soil_moisture_mapper.plugin.core.evaluation.figures import (
+from soil_moisture_mapper.plugin.core.evaluation.metrics import find_row
+from soil_moisture_mapper.plugin.core.evaluation.reports import report as blocks
+from soil_moisture_mapper.plugin.core.evaluation.reports.figures import (
     importance_figure,
     metres_per_unit,
     residual_map,
     round_length,
     scatter_figure,
 )
-from soil_moisture_mapper.plugin.core.evaluation.intervals import coverage, station_coverage
-from soil_moisture_mapper.plugin.core.evaluation.metrics import find_row
-from soil_moisture_mapper.plugin.core.evaluation.model_card import model_card, stored_scores
+from soil_moisture_mapper.plugin.core.evaluation.reports.intervals import coverage, station_coverage
+from soil_moisture_mapper.plugin.core.evaluation.reports.model_card import model_card, stored_scores
+from soil_moisture_mapper.plugin.core.evaluation.reports.spiking_report import spiking_report
+from soil_moisture_mapper.plugin.core.evaluation.reports.spiking_verdict import (
+    validation_text,
+    verdict_text,
+)
+from soil_moisture_mapper.plugin.core.evaluation.reports.training_report import training_report
+from soil_moisture_mapper.plugin.core.evaluation.reports.validation_report import validation_report
+from soil_moisture_mapper.plugin.core.evaluation.reports.validation_sections import monthly_scores
 from soil_moisture_mapper.plugin.core.evaluation.result_metrics import (
     spiking_metrics,
     training_metrics,
     validation_metrics,
 )
-from soil_moisture_mapper.plugin.core.evaluation.spiking_report import spiking_report
-from soil_moisture_mapper.plugin.core.evaluation.spiking_verdict import (
-    validation_text,
-    verdict_text,
-)
-from soil_moisture_mapper.plugin.core.evaluation.training_report import training_report
 from soil_moisture_mapper.plugin.core.evaluation.validation import (
     days_from,
     residual_table,
     validate_model,
 )
-from soil_moisture_mapper.plugin.core.evaluation.validation_report import validation_report
-from soil_moisture_mapper.plugin.core.evaluation.validation_sections import monthly_scores
 from soil_moisture_mapper.plugin.core.models.calibration import LEVELS, TAUS
 from soil_moisture_mapper.plugin.core.models.heldout import ForestSettings, HeldOut
 from soil_moisture_mapper.plugin.core.models.spiking import SpikeSettings, spike_model

@@ -16,23 +16,23 @@ import numpy as np
 import pytest
 from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.importing import import_stations
-from soil_moisture_mapper.plugin.core.stations.ismn_archive import IsmnArchive
-from soil_moisture_mapper.plugin.core.stations.ismn_files import parse_name
-from soil_moisture_mapper.plugin.core.stations.ismn_series import (
+from soil_moisture_mapper.plugin.core.stations.imports.importing import import_stations
+from soil_moisture_mapper.plugin.core.stations.imports.ismn_archive import IsmnArchive
+from soil_moisture_mapper.plugin.core.stations.imports.ismn_files import parse_name
+from soil_moisture_mapper.plugin.core.stations.imports.ismn_series import (
     RawSeries,
     open_layout,
     read_series,
 )
-from soil_moisture_mapper.plugin.core.stations.readings import Readings, group_codes
-from soil_moisture_mapper.plugin.core.stations.screening import (
+from soil_moisture_mapper.plugin.core.stations.imports.readings import Readings, group_codes
+from soil_moisture_mapper.plugin.core.stations.imports.screening import (
     REASONS,
     check_rules,
     screen_series,
     screened,
 )
-from soil_moisture_mapper.plugin.core.stations.screening_drops import Drops
-from soil_moisture_mapper.plugin.core.stations.screening_rules import (
+from soil_moisture_mapper.plugin.core.stations.imports.screening_drops import Drops
+from soil_moisture_mapper.plugin.core.stations.imports.screening_rules import (
     daily_spikes,
     high_plateaus,
     hourly_drops,

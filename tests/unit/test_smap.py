@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.warp
-from soil_moisture_mapper.plugin.core.covariates.coarse import prepare_coarse_series
-from soil_moisture_mapper.plugin.core.covariates.coarse_days import Selection
-from soil_moisture_mapper.plugin.core.covariates.smap import describe_smap, smap_day
+from soil_moisture_mapper.plugin.core.covariates.coarse_products.coarse import prepare_coarse_series
+from soil_moisture_mapper.plugin.core.covariates.coarse_products.coarse_days import Selection
+from soil_moisture_mapper.plugin.core.covariates.coarse_products.smap import describe_smap, smap_day
 from soil_moisture_mapper.plugin.core.errors import (
     Cancelled,
     InputError,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.designs import BaseRows
-from soil_moisture_mapper.plugin.core.stations.spiking_design import (
+from soil_moisture_mapper.plugin.core.stations.design.designs import BaseRows
+from soil_moisture_mapper.plugin.core.stations.design.spiking_design import (
     allocate,
     select_spiking,
     spike_count,
@@ -220,6 +220,17 @@ def test_latin_hypercube_keeps_the_shares_of_the_strata():
     table = make_field(40).with_columns({"cover": np.repeat(["a", "a", "a", "b"], 20)})
     chosen = spikes_of(select_spiking(table, count=8, method="lhs", strata="cover"))
     assert Counter("a" if name < "p030" else "b" for name in chosen) == {"a": 6, "b": 2}
+
+
+def test_stations_that_the_model_was_trained_on_are_told():
+    table = make_table(20, sand=np.repeat(np.arange(20.0), 2))
+    seen = frozenset({("", "p003"), ("", "p001"), ("abroad", "p005")})
+    base = BaseRows(np.linspace(0, 1, 50)[:, None], ("sand",), seen)
+    progress = RecordingProgress()
+    select_spiking(table, count=4, base=base, progress=progress)
+    (told,) = [text for text in progress.warnings if "BASE_MODEL" in text]
+    assert told.startswith("2 of 20 stations are among the training stations of BASE_MODEL (p001, ")
+    assert "p005" not in told
 
 
 @pytest.mark.parametrize("method", ["random", "stratified", "coverage", "lhs"])

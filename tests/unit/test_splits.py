@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from soil_moisture_mapper.plugin.core.errors import InputError
 from soil_moisture_mapper.plugin.core.progress import RecordingProgress
-from soil_moisture_mapper.plugin.core.stations.splits import (
+from soil_moisture_mapper.plugin.core.stations.folds.splits import (
     network_folds,
     split_stations,
     station_folds,

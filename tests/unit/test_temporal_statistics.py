@@ -14,12 +14,12 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from raster_files import write_raster
-from soil_moisture_mapper.plugin.core.covariates import series_files, statistics
-from soil_moisture_mapper.plugin.core.covariates.statistics import (
+from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
+from soil_moisture_mapper.plugin.core.covariates.timeseries import series_files, statistics
+from soil_moisture_mapper.plugin.core.covariates.timeseries.statistics import (
     RunningStatistics,
     temporal_statistics,
 )
-from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from raster_files import write_raster
-from soil_moisture_mapper.plugin.core.covariates import surface
+from soil_moisture_mapper.plugin.core.covariates.relief import surface
 from soil_moisture_mapper.plugin.core.errors import InputError
 
 

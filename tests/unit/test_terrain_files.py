@@ -11,8 +11,8 @@ import rasterio
 from raster_files import write_raster
 from rasterio import Affine
 from rasterio.transform import from_origin
-from soil_moisture_mapper.plugin.core.covariates import dem as dems
-from soil_moisture_mapper.plugin.core.covariates import surface, terrain
+from soil_moisture_mapper.plugin.core.covariates.relief import dem as dems
+from soil_moisture_mapper.plugin.core.covariates.relief import surface, terrain
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 from soil_moisture_mapper.plugin.core.rasters.grids import Grid

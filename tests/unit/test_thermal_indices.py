@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raster_files import full_layers, scaled, write_raster
 from rasterio.warp import Resampling, reproject
-from soil_moisture_mapper.plugin.core.covariates import thermal
+from soil_moisture_mapper.plugin.core.covariates.imagery import thermal
+from soil_moisture_mapper.plugin.core.covariates.imagery.thermal import (
+    thermal_indices,
+    thermal_inertia,
+)
 from soil_moisture_mapper.plugin.core.covariates.table import RasterInput
-from soil_moisture_mapper.plugin.core.covariates.thermal import thermal_indices, thermal_inertia
 from soil_moisture_mapper.plugin.core.errors import Cancelled, InputError, RasterError
 from soil_moisture_mapper.plugin.core.progress import Progress, RecordingProgress
 

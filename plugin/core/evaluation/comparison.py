@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..covariates.alignment_cells import CellReader, cell_readers, coarsening
-from ..covariates.series_files import refuse_own_inputs
+from ..covariates.gridding.alignment_cells import CellReader, cell_readers, coarsening
+from ..covariates.timeseries.series_files import refuse_own_inputs
 from ..errors import InputError
 from ..progress import Progress
 from ..rasters.cache import bounded_cache

@@ -18,8 +18,8 @@ from ..models.heldout import ForestSettings
 from ..models.record import Model
 from ..models.training import choose_folds
 from ..progress import Progress
+from ..stations.folds.splits import station_folds
 from ..stations.rows import TrainingRows
-from ..stations.splits import station_folds
 from .importance import HeldOutFold, Importance, Predict, permutation_importance
 
 FOLDS = 5

@@ -19,7 +19,7 @@ from ..rasters.cache import bounded_cache
 from ..rasters.grids import Grid, Window
 from ..rasters.styles import continuous_style
 from ..rasters.writing import RasterWriter
-from ..stations.dissimilarity import TIE, CovariateSpace, covariate_space, threshold
+from ..stations.similarity.dissimilarity import TIE, CovariateSpace, covariate_space, threshold
 from .applicability_error import ErrorProfile, error_profile
 from .blocks import StackReader, Tally, Turns, inside_mask, run_blocks
 from .days import DayPlan, check_covariates, plan_day, warn_of_days

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..progress import Progress
+from ..stations.folds.splits import station_folds
 from ..stations.rows import TrainingRows, concat
-from ..stations.splits import station_folds
 from .calibration import TAUS, Margins, apply, interval_bounds
 from .distribution import predict_forest
 from .forest import Forest, grow_forest

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress
+from ..stations.design.spiking_design import METHODS, select_spiking
 from ..stations.roles import SPIKE
 from ..stations.rows import TrainingRows
-from ..stations.spiking_design import METHODS, select_spiking
 from ..stations.table import Table
 from .alternatives_base import model_without
 from .calibration import local_margins

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..progress import Progress
+from ..stations.folds.splits import station_folds
 from ..stations.rows import TrainingRows
-from ..stations.splits import station_folds
 from .calibration import Calibration, Margins
 from .forest import Forest
 from .heldout import ForestSettings, HeldOut, predict_folds, predict_rows

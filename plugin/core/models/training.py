@@ -14,8 +14,8 @@ import sklearn
 from ..dependencies import plugin_version
 from ..errors import InputError
 from ..progress import Progress
+from ..stations.folds.splits import network_folds, station_folds
 from ..stations.rows import TrainingRows
-from ..stations.splits import network_folds, station_folds
 from .calibration import Calibration, Margins, station_margins
 from .forest import Forest
 from .heldout import Fold, ForestSettings, HeldOut, cross_calibrate, predict_folds

@@ -1,0 +1,1 @@
+"""Coarse satellite moisture and its grids."""

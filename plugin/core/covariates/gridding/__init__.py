@@ -1,0 +1,1 @@
+"""Rasters put onto one grid."""

@@ -1,0 +1,1 @@
+"""Indices of optical and thermal images."""

@@ -1,0 +1,1 @@
+"""Terrain covariates from a DEM."""

@@ -1,0 +1,1 @@
+"""Which stations to spike with, and where to put new ones."""

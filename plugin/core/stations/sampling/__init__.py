@@ -1,0 +1,1 @@
+"""Covariates at stations and days."""

@@ -1,0 +1,1 @@
+"""Distances in the space of covariates."""
