@@ -266,5 +266,7 @@ def _tell(plan: _Plan, chosen: np.ndarray, worth: Worth, seed: int, progress: Pr
     if sites.preference is not None:
         progress.info(
             f"Mean dissimilarity to BASE_MODEL: {sites.preference[chosen].mean():.3f} at the new "
-            f"probes, {sites.preference[sites.population].mean():.3f} in the field."
+            f"probes, {sites.preference[sites.population].mean():.3f} in the field. Preferring "
+            "what the model lacks may leave other cells farther from a probe than a random choice "
+            "does."
         )

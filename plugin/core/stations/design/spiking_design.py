@@ -374,5 +374,6 @@ def _tell_worth(sites: Sites, rows: np.ndarray, seed: int, progress: Progress) -
     if sites.preference is not None:
         progress.info(
             f"Mean dissimilarity to BASE_MODEL: {sites.preference[rows].mean():.3f} at the "
-            f"stations chosen now, {sites.preference.mean():.3f} at all."
+            f"stations chosen now, {sites.preference.mean():.3f} at all. Preferring what the model "
+            "lacks may leave others farther from a spike than a random choice does."
         )
