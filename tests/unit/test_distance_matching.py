@@ -252,7 +252,9 @@ def test_raster_domain_has_points_where_there_are_values_and_by_area(tmp_path):
 def test_point_and_polygon_domains_draw_by_seed_and_area():
     x = np.array([3.0, 1.0, np.nan, 2.0])
     kept = point_domain(x, x, UTM, 10, np.random.default_rng(0))
-    np.testing.assert_array_equal(kept.x, [3, 1, 2])
+    np.testing.assert_array_equal(kept.x, [1, 2, 3])
+    again = point_domain(np.tile(x, 3), np.tile(x, 3), UTM, 10, np.random.default_rng(0))
+    np.testing.assert_array_equal(again.x, kept.x)
     few = point_domain(x, x, UTM, 2, np.random.default_rng(0))
     assert len(few.x) == 2 and set(few.x) < {1.0, 2.0, 3.0}
     with pytest.raises(InputError, match="DOMAIN holds no point"):

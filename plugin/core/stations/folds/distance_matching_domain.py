@@ -75,14 +75,14 @@ def raster_domain(
 def point_domain(
     x: np.ndarray, y: np.ndarray, crs: str, count: int, rng: np.random.Generator
 ) -> Domain:
-    """Take points as they are; of more than `count` as many drawn at random."""
-    known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    if not known.size:
+    """Take each place once, whatever its dates; of more than `count` as many drawn at random."""
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
         raise InputError("DOMAIN holds no point.", "Choose another layer.")
-    if known.size > count:
-        order = known[np.lexsort((y[known], x[known]))]
-        known = np.sort(rng.choice(order, count, replace=False))
-    return Domain(x[known], y[known], crs, "points")
+    places = np.unique(np.column_stack([x[known], y[known]]), axis=0)
+    if len(places) > count:
+        places = places[np.sort(rng.choice(len(places), count, replace=False))]
+    return Domain(places[:, 0], places[:, 1], crs, "points")
 
 
 def polygon_domain(
