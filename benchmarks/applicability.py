@@ -23,9 +23,9 @@ from ..plugin.core.stations.similarity.dissimilarity import (
     threshold,
 )
 from . import data, endtoend, engines, exactness, memory, timing
-from .covariates import Found
 from .exactness import Check
-from .table import Target, aligned
+from .found import Found
+from .table import Target
 
 ROWS = 50_000
 STATIONS = 250
@@ -50,22 +50,7 @@ def measure(quick: bool, folder: Path, say: Say) -> Found:
     """Measure every weighting in memory, one thread, then maps from files with two threads."""
     parts = [_of_weights(name, quick, say) for name in WEIGHTS]
     parts.append(_of_maps(quick, folder, say))
-    return Found(
-        tuple(target for part in parts for target in part.targets),
-        tuple(figure for part in parts for figure in part.figures),
-        tuple(check for part in parts for check in part.checks),
-    )
-
-
-def form_applicability(found: Found) -> str:
-    """Return the table: what, target, measured, reached."""
-    lines = [("area of applicability", "target", "measured", "reached")]
-    for target in found.targets:
-        goal = f"{'≤' if target.most else '≥'} {target.goal:g} {target.unit}"
-        measured = f"{float(f'{target.measured:.3g}'):g} {target.unit}"
-        lines.append((target.what, goal, measured, "yes" if target.reached else "no"))
-    lines += [(what, "–", text, "–") for what, text in found.figures]
-    return aligned(lines)
+    return Found.of_all(parts)
 
 
 def training_space(name: str, rows: int = ROWS, stations: int = STATIONS) -> CovariateSpace:

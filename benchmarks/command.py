@@ -85,11 +85,11 @@ def main(arguments: Sequence[str]) -> int:
         if "covariates" in parts:
             found = covariates.measure(options.quick, Path(folder), say)
             report.checks += found.checks
-            report.tables.append(covariates.form_covariates(found))
+            report.tables.append(found.form("covariates"))
         if "applicability" in parts:
             found = applicability.measure(options.quick, Path(folder), say)
             report.checks += found.checks
-            report.tables.append(applicability.form_applicability(found))
+            report.tables.append(found.form("area of applicability"))
     if "peers" in parts:
         report.targets[:0] = targets.of_peers(report.results)
     print(report)

@@ -21,7 +21,8 @@ from ..plugin.core.covariates.timeseries.statistics import STATISTICS, temporal_
 from . import exactness, memory, timing
 from .covariates_data import write_dem, write_scenes, write_series
 from .exactness import Check
-from .table import Target, aligned
+from .found import Found
+from .table import Target
 
 THREADS = 2
 GDALDEM = ("slope", "aspect", "roughness", "TPI")
@@ -49,15 +50,6 @@ FULL = Extents(dem=10_000, runs=1, scene=4096, scenes=4, series=1500, wetness=25
 QUICK = Extents(dem=2500, runs=3, scene=4096, scenes=2, series=700, wetness=1000)
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was measured: targets, plain figures (what, text), and whether values are right."""
-
-    targets: tuple[Target, ...]
-    figures: tuple[tuple[str, str], ...] = ()
-    checks: tuple[Check, ...] = ()
-
-
 def measure(quick: bool, folder: Path, say: Say) -> Found:
     """Measure terrain, radar and statistics."""
     extents = QUICK if quick else FULL
@@ -65,25 +57,7 @@ def measure(quick: bool, folder: Path, say: Say) -> Found:
         part(extents, folder / part.__name__, say)
         for part in (of_terrain, of_wetness, of_backscatter, of_statistics)
     ]
-    return Found(
-        tuple(target for part in parts for target in part.targets),
-        tuple(figure for part in parts for figure in part.figures),
-        tuple(check for part in parts for check in part.checks),
-    )
-
-
-def form_covariates(found: Found) -> str:
-    """Return the table: what, target, measured, reached."""
-    lines = [("covariates", "target", "measured", "reached")]
-    for target in found.targets:
-        goal = f"{'≤' if target.most else '≥'} {target.goal:g} {target.unit}"
-        if target.measured is None:
-            lines.append((target.what, goal, "not measured", "–"))
-            continue
-        measured = f"{float(f'{target.measured:.3g}'):g} {target.unit}"
-        lines.append((target.what, goal, measured, "yes" if target.reached else "no"))
-    lines += [(what, "–", text, "–") for what, text in found.figures]
-    return aligned(lines)
+    return Found.of_all(parts)
 
 
 def of_terrain(extents: Extents, folder: Path, say: Say) -> Found:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from soil_moisture_mapper.benchmarks import applicability, data, endtoend
-from soil_moisture_mapper.benchmarks.covariates import Found
+from soil_moisture_mapper.benchmarks.found import Found
 from soil_moisture_mapper.benchmarks.table import Target
 
 NAME = next(iter(applicability.WEIGHTS))
@@ -34,6 +34,6 @@ def test_child_maps_what_is_there(tmp_path, monkeypatch):
 
 def test_table():
     found = Found((Target("speed", 10, 12.34),), (("map", "3 s"),))
-    lines = applicability.form_applicability(found).splitlines()
+    lines = found.form("area of applicability").splitlines()
     assert [len(line) for line in lines] == [len(lines[0])] * len(lines)
     assert "12.3 ×" in lines[2] and "yes" in lines[2] and "3 s" in lines[3]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from soil_moisture_mapper.benchmarks import covariates, covariates_data
+from soil_moisture_mapper.benchmarks.found import Found
 from soil_moisture_mapper.benchmarks.table import Target
 
 
@@ -66,7 +67,7 @@ def test_cells_that_are_missing_elsewhere_are_noticed():
 
 
 def test_table():
-    found = covariates.Found(
+    found = Found(
         (
             Target("terrain", 0.7, 2.345),
             Target("memory", 1500, 1600.0, most=True, unit="MB"),
@@ -74,7 +75,7 @@ def test_table():
         ),
         (("wetness", "1.5 Mpixel/s"),),
     )
-    assert covariates.form_covariates(found).splitlines() == [
+    assert found.form("covariates").splitlines() == [
         "| covariates |    target |     measured | reached |",
         "|------------|----------:|-------------:|--------:|",
         "| terrain    |   ≥ 0.7 × |       2.35 × |     yes |",

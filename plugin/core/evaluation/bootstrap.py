@@ -102,12 +102,8 @@ def share_intervals(
     ndarray, shape (2, k), or None
         Lower and upper ends; None below 6 stations.
     """
-    names, code = np.unique(np.asarray(station).astype(str), return_inverse=True)
-    if len(names) < FEWEST_STATIONS:
-        return None
-    columns = [np.bincount(code)] + [np.bincount(code, weights=column) for column in inside.T]
-    sums = _drawn_sums(np.column_stack(columns), draws, seed)
-    return np.asarray(np.quantile(sums[:, 1:] / sums[:, :1], _EDGES, axis=0))
+    means = _drawn_means(inside, station, draws, seed)
+    return None if means is None else np.asarray(np.quantile(means, _EDGES, axis=0))
 
 
 def difference_interval(
@@ -130,13 +126,27 @@ def difference_interval(
     ScoreInterval or None
         None below 6 stations.
     """
+    means = _drawn_means(np.column_stack(errors) ** 2, station, draws, seed)
+    if means is None:
+        return None
+    first, second = np.sqrt(means).T
+    low, high = np.quantile(first - second, _EDGES)
+    return ScoreInterval(float(low), float(high))
+
+
+def _drawn_means(
+    values: np.ndarray, station: np.ndarray, draws: int, seed: int
+) -> np.ndarray | None:
+    """Return the means of columns (n, k) over the rows of drawn stations, (draws, k).
+
+    None below 6 stations.
+    """
     names, code = np.unique(np.asarray(station).astype(str), return_inverse=True)
     if len(names) < FEWEST_STATIONS:
         return None
-    columns = [np.bincount(code)] + [np.bincount(code, weights=error**2) for error in errors]
-    n, first, second = _drawn_sums(np.column_stack(columns), draws, seed).T
-    low, high = np.quantile(np.sqrt(first / n) - np.sqrt(second / n), _EDGES)
-    return ScoreInterval(float(low), float(high))
+    columns = [np.bincount(code)] + [np.bincount(code, weights=column) for column in values.T]
+    sums = _drawn_sums(np.column_stack(columns), draws, seed)
+    return np.asarray(sums[:, 1:] / sums[:, :1])
 
 
 def _drawn_sums(sums: np.ndarray, draws: int, seed: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..rasters.ellipsoid import on_ellipsoid
 from ..rasters.grids import (
     GDAL_ERRORS,
     Grid,
@@ -19,7 +20,6 @@ from ..rasters.grids import (
 )
 
 GEOGRAPHIC = "EPSG:4326"
-_AXIS, _FLATTENING = 6_378_137.0, 1 / 298.257223563  # WGS 84
 _MEAN_RADIUS = 6_371_008.8
 _TRUE = 0.01  # scale error of a projection above which distances are taken on the globe
 
@@ -59,7 +59,7 @@ class Metric:
         lon, lat = flat
         if not parse_crs(self.crs).is_geographic:
             lon, lat = transform_points(self.crs, GEOGRAPHIC, lon, lat)
-        return _geocentric(lon, lat)
+        return on_ellipsoid(lon, lat)
 
     def metres(self, straight: np.ndarray) -> np.ndarray:
         """Return the distances on the ground of straight ones."""
@@ -119,17 +119,3 @@ def _is_distorted(grid: Grid, plane: Metric) -> bool:
     true = np.linalg.norm(points[:, 1:] - points[:, :1], axis=2)
     known = np.isfinite(true)
     return bool(known.any() and np.abs(true[known] / 100.0 - 1).max() > _TRUE)
-
-
-def _geocentric(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Return x, y and z of degrees on WGS 84, shape (n, 3)."""
-    lam, phi = np.radians(lon), np.radians(lat)
-    squared = _FLATTENING * (2 - _FLATTENING)
-    normal = _AXIS / np.sqrt(1 - squared * np.sin(phi) ** 2)
-    return np.column_stack(
-        [
-            normal * np.cos(phi) * np.cos(lam),
-            normal * np.cos(phi) * np.sin(lam),
-            normal * (1 - squared) * np.sin(phi),
-        ]
-    )

@@ -17,15 +17,16 @@ from ..comparison_statistics import PairCounts, PairMoments
 from .figures import (
     BLUE,
     DARK,
+    FONT,
     GREY,
     ORANGE,
     metres_per_unit,
     moisture_limits,
     plain_text,
     round_length,
+    style_axes,
 )
 
-_FONT = 9
 _SIDE = 3.35  # inches: three beside each other on a page
 _BEYOND = "#E4E4E4"
 _MOISTURE = LinearSegmentedColormap.from_list(
@@ -63,7 +64,7 @@ def map_figure(comparison: Comparison, names: tuple[str, str]) -> Figure:
             interpolation="nearest",
             origin="lower" if grid.transform.e > 0 else "upper",
         )
-        axes.set_title(plain_text(title), size=_FONT)
+        axes.set_title(plain_text(title), size=FONT)
         axes.set_xticks([])
         axes.set_yticks([])
         for spine in axes.spines.values():
@@ -83,7 +84,7 @@ def distribution_figure(
     figure = Figure(figsize=(3 * _SIDE, 3.4), constrained_layout=True)
     panels = figure.subplots(1, 3)
     for axes in panels:
-        _plain(axes)
+        style_axes(axes)
     _moistures(panels[0], counts, names)
     _differences(panels[1], counts, moments, widest)
     _density(figure, panels[2], counts, names)
@@ -152,24 +153,12 @@ def _density(figure: Figure, axes: Any, counts: PairCounts, names: tuple[str, st
     _bar(figure, drawn, [axes], "cells", "neither")
 
 
-def _plain(axes: Any) -> None:
-    axes.tick_params(labelsize=_FONT - 1, length=3, color=GREY)
-    axes.xaxis.label.set_size(_FONT)
-    axes.yaxis.label.set_size(_FONT)
-    axes.grid(color="#E6E6E6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(GREY)
-
-
 def _legend(axes: Any, columns: int) -> None:
     axes.legend(
         frameon=False,
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
-        fontsize=_FONT - 1,
+        fontsize=FONT - 1,
         ncol=columns,
     )
 
@@ -180,11 +169,11 @@ def _bar(figure: Figure, drawn: Any, axes: Sequence[Any], label: str, extend: st
     if not horizontal:
         place = {"location": "right", "shrink": 0.75, "aspect": 24}
     bar = figure.colorbar(drawn, ax=list(axes), pad=0.02, extend=extend, **place)
-    bar.set_label(label, size=_FONT - 1)
+    bar.set_label(label, size=FONT - 1)
     if horizontal:
         bar.locator = MaxNLocator(7 if len(axes) > 1 else 5)
         bar.update_ticks()
-    bar.ax.tick_params(labelsize=_FONT - 2, length=2)
+    bar.ax.tick_params(labelsize=FONT - 2, length=2)
     bar.outline.set_visible(False)
 
 
@@ -225,7 +214,7 @@ def _scale_bar(axes: Any, width: float) -> None:
         clip_on=False,
     )
     axes.text(
-        0.08 + length / width, -0.035, text, size=_FONT - 2, va="center", transform=axes.transAxes
+        0.08 + length / width, -0.035, text, size=FONT - 2, va="center", transform=axes.transAxes
     )
 
 

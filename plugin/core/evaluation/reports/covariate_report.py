@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ...covariates.inventory import CovariateFacts, Inventory
 from ...covariates.inventory_days import Gap
-from ...dependencies import plugin_version
 from ...errors import InputError
 from ...rasters.grids import (
     GDAL_ERRORS,
@@ -27,7 +25,6 @@ from .figures import metres_per_unit
 from .report import (
     MISSING,
     Html,
-    box,
     bullets,
     count,
     facts,
@@ -35,7 +32,7 @@ from .report import (
     general,
     heading,
     join,
-    moment,
+    made_now,
     page,
     paragraph,
     percent,
@@ -46,6 +43,7 @@ from .report import (
     tiles,
     write_page,
 )
+from .sections import warnings_box
 
 _MOST_GAPS = 30  # shown at once; the rest is folded
 _MOST_GRIDS = 40
@@ -67,13 +65,11 @@ def covariate_report(
     warnings : sequence of str
         What the run warned of.
     """
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     html = page(
         "Covariate table",
-        f"{name + ': ' if name else ''}{plural(inventory.rows, 'row')}; made by Soil Moisture "
-        f"Mapper {plugin_version()}, {moment(now)}",
+        f"{name + ': ' if name else ''}{plural(inventory.rows, 'row')}; {made_now()}",
         _summary(inventory),
-        _warnings(warnings),
+        warnings_box(warnings),
         _time_section(inventory),
         _covariate_section(inventory),
         _value_section(inventory),
@@ -158,13 +154,6 @@ def _summary(inventory: Inventory) -> Html:
 
 def _rasters(inventory: Inventory) -> int:
     return len({row.path for one in inventory.covariates for row in one.rows})
-
-
-def _warnings(warnings: Sequence[str]) -> Html:
-    if not warnings:
-        return Html("")
-    title = "Warning of the run" if len(warnings) == 1 else "Warnings of the run"
-    return box(paragraph(strong(title)), bullets(dict.fromkeys(warnings)), kind="warning")
 
 
 def _time_section(inventory: Inventory) -> Html:

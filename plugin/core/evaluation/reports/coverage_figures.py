@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 
 from ...models.calibration import LEVELS
 from ..group_coverage import MARK
-from .figures import BLUE, DARK, GREY, VERMILION, plain_text, short_text, style_axes
+from .figures import BLUE, DARK, FONT, GREY, VERMILION, plain_text, short_text, style_axes
 
 _COLUMNS = 4
-_FONT = 9
 _LONGEST = 26
 _SOFT = "#5B656D"
 
@@ -60,8 +59,8 @@ def coverage_panels(panels: Sequence[Panel]) -> Figure:
         axes.set_visible(False)
     for axes in drawn[max(0, len(panels) - columns) : len(panels)]:
         axes.tick_params(labelbottom=True)
-    figure.supxlabel("nominal coverage (%)", fontsize=_FONT)
-    figure.supylabel("measurements inside (%)", fontsize=_FONT)
+    figure.supxlabel("nominal coverage (%)", fontsize=FONT)
+    figure.supylabel("measurements inside (%)", fontsize=FONT)
     return figure
 
 
@@ -78,13 +77,13 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.plot(levels, 100 * panel.observed, color=colour, marker="o", markersize=3, linewidth=1.4)
     axes.text(
         0.97, 0.05, f"90 % held {100 * panel.observed[MARK]:.0f} %", transform=axes.transAxes,
-        ha="right", va="bottom", fontsize=_FONT - 1, color=colour,
+        ha="right", va="bottom", fontsize=FONT - 1, color=colour,
         fontweight="bold" if panel.short else "normal",
     )  # fmt: skip
     title = short_text(panel.title, _LONGEST)
     axes.set_title(
-        plain_text(title), fontsize=_FONT, loc="left", pad=13, color=colour if panel.short else DARK
+        plain_text(title), fontsize=FONT, loc="left", pad=13, color=colour if panel.short else DARK
     )
-    axes.text(0, 1.02, panel.rests, transform=axes.transAxes, fontsize=_FONT - 1, color=_SOFT)
+    axes.text(0, 1.02, panel.rests, transform=axes.transAxes, fontsize=FONT - 1, color=_SOFT)
     axes.set_xlim(47, 102)
     axes.set_xticks([50, 60, 70, 80, 90, 100])

@@ -21,7 +21,8 @@ SERIES_MARKERS = ("o", "s", "^", "D")
 MANY_POINTS = 2000
 MOST_BARS = 25
 
-_FONT = 9
+FONT = 9
+"""Points; ticks and legends are a point smaller."""
 _DEGREE = 111_320.0
 
 
@@ -148,7 +149,7 @@ def coverage_figure(levels: Sequence[float], series: Mapping[str, Sequence[float
     axes.set_ylim(low, 102)
     axes.set_xlabel("nominal coverage (%)")
     axes.set_ylabel("measurements inside (%)")
-    axes.legend(frameon=False, loc="lower right", fontsize=_FONT - 1)
+    axes.legend(frameon=False, loc="lower right", fontsize=FONT - 1)
     return figure
 
 
@@ -167,7 +168,7 @@ def width_figure(levels: Sequence[float], series: Mapping[str, Sequence[float]])
     axes.set_ylim(0, min(1.08 * widest, 1.7 * max(usual)))
     axes.set_xlabel("nominal coverage (%)")
     axes.set_ylabel("mean width (m³ m⁻³)")
-    axes.legend(frameon=False, loc="upper left", fontsize=_FONT - 1)
+    axes.legend(frameon=False, loc="upper left", fontsize=FONT - 1)
     return figure
 
 
@@ -227,11 +228,11 @@ def change_figure(
         )
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.set_yticks(place)
-    axes.set_yticklabels([plain_text(names[i]) for i in chosen], fontsize=_FONT - 2)
+    axes.set_yticklabels([plain_text(names[i]) for i in chosen], fontsize=FONT - 2)
     axes.set_ylim(-0.8, len(chosen) - 0.2)
     axes.set_xlabel(label)
     axes.legend(
-        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=3, fontsize=_FONT - 1
+        frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=3, fontsize=FONT - 1
     )
     return figure
 
@@ -282,9 +283,9 @@ def new_figure(width: float, height: float) -> tuple[Figure, Any]:
 
 def style_axes(axes: Any) -> None:
     """Give axes the look of all reports."""
-    axes.tick_params(labelsize=_FONT - 1, length=3, color=GREY)
-    axes.xaxis.label.set_size(_FONT)
-    axes.yaxis.label.set_size(_FONT)
+    axes.tick_params(labelsize=FONT - 1, length=3, color=GREY)
+    axes.xaxis.label.set_size(FONT)
+    axes.yaxis.label.set_size(FONT)
     axes.grid(color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -295,11 +296,11 @@ def style_axes(axes: Any) -> None:
 
 def _colour_bar(figure: Figure, drawn: Any, axes: Any, label: str) -> None:
     bar = figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=24, pad=0.02)
-    bar.set_label(label, size=_FONT - 1)
+    bar.set_label(label, size=FONT - 1)
     if isinstance(bar.norm, LogNorm):
         bar.formatter = LogFormatter(minor_thresholds=(2, 1))
         bar.update_ticks()
-    bar.ax.tick_params(labelsize=_FONT - 2, length=2)
+    bar.ax.tick_params(labelsize=FONT - 2, length=2)
     bar.outline.set_visible(False)
 
 
@@ -365,7 +366,7 @@ def _north_arrow(axes: Any) -> None:
         xycoords="axes fraction",
         ha="center",
         va="center",
-        size=_FONT - 1,
+        size=FONT - 1,
         arrowprops={"arrowstyle": "-|>", "color": DARK, "lw": 0.9},
     )
 
@@ -378,4 +379,4 @@ def _scale_bar(axes: Any, width: float) -> None:
         [0.05, 0.05 + share], [0.04, 0.04], color=DARK, linewidth=2.2, transform=axes.transAxes
     )
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    axes.text(0.05, 0.065, text, size=_FONT - 2, transform=axes.transAxes)
+    axes.text(0.05, 0.065, text, size=FONT - 2, transform=axes.transAxes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.spatial import ConvexHull, QhullError
 
-from ...dependencies import plugin_version
 from ...rasters.grids import crs_text, transform_points
 from ...stations.folds.splits_facts import BOTH_SIDES, Distances, SplitFacts
 from ...stations.roles import SPIKE, TRAIN, VALIDATE
@@ -33,7 +31,7 @@ from .report import (
     count,
     gallery,
     join,
-    moment,
+    made_now,
     number,
     page,
     paragraph,
@@ -78,11 +76,10 @@ def folds_report(
     warnings : sequence of str
         What the run warned of.
     """
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     html = page(
         "Split of stations",
         f"{name + ': ' if name else ''}{plural(len(facts.places.names), 'station')}, method "
-        f"{method}; made by Soil Moisture Mapper {plugin_version()}, {moment(now)}",
+        f"{method}; {made_now()}",
         _summary(facts),
         warnings_box(warnings),
         _map_section(facts),

@@ -11,9 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ...models.learning_curve_scores import CurveRow, values_of
-from .figures import DARK, GREY, SERIES_COLOURS, SERIES_MARKERS
+from .figures import DARK, FONT, GREY, SERIES_COLOURS, SERIES_MARKERS, style_axes
 
-_FONT = 9
 _APART = 1.035  # ranges of designs stand this much beside each other, as a ratio
 
 
@@ -30,7 +29,7 @@ def error_figure(rows: Sequence[CurveRow], designs: Sequence[str], counts: Seque
     figure = Figure(figsize=(5.6, 4.2), constrained_layout=True)
     axes = figure.add_subplot(1, 1, 1)
     _draw(axes, rows, "rmse", designs, counts)
-    axes.set_ylabel("RMSE at unseen stations (m³ m⁻³)", size=_FONT)
+    axes.set_ylabel("RMSE at unseen stations (m³ m⁻³)", size=FONT)
     axes.set_ylim(bottom=0)
     _dress(axes, counts)
     _legend(axes, designs)
@@ -49,9 +48,9 @@ def interval_figure(
     above.axhline(90, color=DARK, linewidth=0.9)
     _draw(above, rows, "picp90", designs, counts, factor=100.0)
     _draw(below, rows, "width90", designs, counts)
-    above.set_ylabel("inside (%)", size=_FONT)
+    above.set_ylabel("inside (%)", size=FONT)
     above.set_ylim(0, 103)
-    below.set_ylabel("width (m³ m⁻³)", size=_FONT)
+    below.set_ylabel("width (m³ m⁻³)", size=FONT)
     below.set_ylim(bottom=0)
     for axes in (above, below):
         _dress(axes, counts)
@@ -105,14 +104,8 @@ def _dress(axes: Any, counts: Sequence[int]) -> None:
     axes.xaxis.set_major_formatter(FixedFormatter([str(count) for count in counts]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(min(counts) / 1.25, max(counts) * 1.25)
-    axes.set_xlabel("spiking stations", size=_FONT)
-    axes.tick_params(labelsize=_FONT - 1, length=3, color=GREY)
-    axes.grid(color="#E6E6E6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(GREY)
+    axes.set_xlabel("spiking stations", size=FONT)
+    style_axes(axes)
 
 
 def _legend(axes: Any, designs: Sequence[str]) -> None:
@@ -135,5 +128,5 @@ def _legend(axes: Any, designs: Sequence[str]) -> None:
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
         ncol=3,
-        fontsize=_FONT - 1,
+        fontsize=FONT - 1,
     )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
 from ...covariates.rows import CovariateRow
-from ...dependencies import plugin_version
 from ...stations.sampling.matching_facts import (
     MATCHED,
     NO_DATE,
@@ -28,7 +26,7 @@ from .report import (
     count,
     folded,
     join,
-    moment,
+    made_now,
     number,
     page,
     paragraph,
@@ -66,12 +64,10 @@ def match_report(
     warnings : sequence of str
         What the run warned of.
     """
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     html = page(
         "Observations and covariates",
         f"{name + ': ' if name else ''}{plural(len(facts.why), 'row')}, "
-        f"{plural(len(facts.names), 'covariate')}; made by Soil Moisture Mapper "
-        f"{plugin_version()}, {moment(now)}",
+        f"{plural(len(facts.names), 'covariate')}; {made_now()}",
         _summary(facts),
         warnings_box(warnings),
         _time_section(facts),

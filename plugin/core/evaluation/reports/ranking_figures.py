@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from .figures import BLUE, DARK, GREY, MOST_BARS, ORANGE, plain_text
+from .figures import (
+    BLUE,
+    DARK,
+    FONT,
+    GREY,
+    MOST_BARS,
+    ORANGE,
+    new_figure,
+    plain_text,
+    style_axes,
+)
 
-_FONT = 9
 _LIGHT = "#B9C7D0"
 
 
@@ -30,9 +39,7 @@ def rank_figure(
     chosen : sequence of k bool
     """
     shown = min(len(names), MOST_BARS)
-    figure = Figure(figsize=(5.4, 1.1 + 0.24 * shown), constrained_layout=True)
-    axes = figure.add_subplot(1, 1, 1)
-    _style(axes)
+    figure, axes = new_figure(5.4, 1.1 + 0.24 * shown)
     place = np.arange(shown)
     colours = [BLUE if one else _LIGHT for one in chosen[:shown]]
     error = None if sd is None else list(sd[:shown])
@@ -49,7 +56,7 @@ def rank_figure(
     axes.set_yticklabels([plain_text(name) for name in names[:shown]])
     axes.set_ylim(shown - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(label, size=_FONT)
+    axes.set_xlabel(label, size=FONT)
     return figure
 
 
@@ -77,7 +84,7 @@ def score_curves(
         ("slope, measured on predicted", (("slope", "slope", BLUE),), 1.0),
     )
     for axes, (label, lines, ideal) in zip(panels.ravel(), kinds):
-        _style(axes)
+        style_axes(axes)
         if ideal is not None:
             axes.axhline(ideal, color=DARK, linewidth=0.8)
         axes.axvline(count[chosen], color=GREY, linewidth=1.0, linestyle="--")
@@ -85,12 +92,12 @@ def score_curves(
             _curve(axes, count, _values(scores, score), colour, name, (chosen, refused))
         if lines[0][0] == "me":
             axes.set_ylim(*_bias_limits(scores))
-        axes.set_ylabel(label, size=_FONT)
+        axes.set_ylabel(label, size=FONT)
         axes.set_xlim(0.5, max(count) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    panels[0, 0].legend(frameon=False, fontsize=_FONT - 1)
+    panels[0, 0].legend(frameon=False, fontsize=FONT - 1)
     for axes in panels[1]:
-        axes.set_xlabel("number of covariates", size=_FONT)
+        axes.set_xlabel("number of covariates", size=FONT)
     return figure
 
 
@@ -131,13 +138,3 @@ def _bias_limits(scores: Sequence[dict[str, Any]]) -> tuple[float, float]:
     widest = max(abs(one["me"]) for one in scores)
     end = max(1.15 * widest, 0.25 * min(one["rmse"] for one in scores))
     return -end, end
-
-
-def _style(axes: Any) -> None:
-    axes.tick_params(labelsize=_FONT - 1, length=3, color=GREY)
-    axes.grid(color="#E6E6E6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(GREY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from ...dependencies import plugin_version
 from ...rasters.writing import atomic_path
 
 MISSING = "–"
@@ -85,6 +87,12 @@ def general(value: float | None) -> str:
 def moment(iso: str) -> str:
     """Return an ISO time stamp as a reader writes it: '2021-05-01 09:30 UTC'."""
     return iso[:16].replace("T", " ") + " UTC" if iso.endswith("+00:00") else iso
+
+
+def made_now() -> str:
+    """Return by which version of the program, and that it was now, for the head of a report."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return f"made by Soil Moisture Mapper {plugin_version()}, {moment(now)}"
 
 
 def plural(n: int, noun: str, many: str = "") -> str:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from .figures import (
     BLUE,
     DARK,
+    FONT,
     GREY,
     SERIES_COLOURS,
     SERIES_MARKERS,
@@ -24,7 +25,6 @@ from .figures import (
     style_axes,
 )
 
-_FONT = 9
 _COLUMNS = 2
 _LONGEST = 26
 
@@ -98,7 +98,7 @@ def box_figure(
     axes.set_yticks(range(len(groups)))
     axes.set_yticklabels(
         [f"{plain_text(short_text(g, _LONGEST))} ({n})" for g, n in zip(groups, sizes)],
-        fontsize=_FONT - 1,
+        fontsize=FONT - 1,
     )
     axes.set_ylim(len(groups) - 0.5, -0.5)
     low, high = axes.get_xlim()
@@ -112,7 +112,7 @@ def box_figure(
     axes.set_xlabel(label)
     if len(series) > 1:
         axes.legend(
-            frameon=False, fontsize=_FONT - 1, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=2,
+            frameon=False, fontsize=FONT - 1, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=2,
             borderaxespad=0.1,
         )  # fmt: skip
     return figure
@@ -148,7 +148,7 @@ def month_figure(
         axes.set_ylim(bottom=0)
     axes.set_ylabel(label)
     if len(series) > 1:
-        axes.legend(frameon=False, fontsize=_FONT - 1, loc="best")
+        axes.legend(frameon=False, fontsize=FONT - 1, loc="best")
     return figure
 
 
@@ -162,9 +162,9 @@ def series_figure(stations: Sequence[Series], baseline: str = "baseline") -> Fig
     for axes in panels[len(stations) :]:
         axes.set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.suptitle(" ", fontsize=_FONT + 5)  # keeps a line for the legend
-    figure.legend(handles, labels, loc="upper left", ncol=4, frameon=False, fontsize=_FONT - 1)
-    figure.supylabel("soil moisture (m³ m⁻³)", fontsize=_FONT)
+    figure.suptitle(" ", fontsize=FONT + 5)  # keeps a line for the legend
+    figure.legend(handles, labels, loc="upper left", ncol=4, frameon=False, fontsize=FONT - 1)
+    figure.supylabel("soil moisture (m³ m⁻³)", fontsize=FONT)
     return figure
 
 
@@ -186,11 +186,11 @@ def _draw_series(axes: Any, one: Series, baseline: str) -> None:
         marker="o", markersize=2.6, color=VERMILION, label="measured",
     )  # fmt: skip
     title = f"{plain_text(one.name)}, RMSE {one.rmse:.3f}"
-    axes.set_title(title, fontsize=_FONT, loc="left")
+    axes.set_title(title, fontsize=FONT, loc="left")
     locator = AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.xaxis.get_offset_text().set_size(_FONT - 1)
+    axes.xaxis.get_offset_text().set_size(FONT - 1)
 
 
 def distance_figure(series: Mapping[str, np.ndarray], label: str, share: str) -> Figure:
@@ -207,5 +207,5 @@ def distance_figure(series: Mapping[str, np.ndarray], label: str, share: str) ->
     axes.set_ylabel(share)
     axes.set_ylim(0, 101)
     axes.set_xlim(left=0)
-    axes.legend(frameon=False, fontsize=_FONT - 1, loc="lower right")
+    axes.legend(frameon=False, fontsize=FONT - 1, loc="lower right")
     return figure

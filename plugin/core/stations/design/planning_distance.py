@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import InputError
+from ...rasters.ellipsoid import on_ellipsoid
 from ...rasters.grids import Grid, crs_name, parse_crs, place, transform_points
 
 MOST_DISTORTION = 0.005
 """Up to this relative error distances are measured on the map, beyond it on the ellipsoid."""
 
 _LON_LAT = "EPSG:4326"
-_AXIS, _FLATTENING = 6_378_137.0, 1 / 298.257223563  # WGS 84
 
 
 def metric_positions(grid: Grid, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -35,26 +35,6 @@ def metric_positions(grid: Grid, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         if _distortion(grid, factor) <= MOST_DISTORTION:
             return np.column_stack([x, y]) * factor
     return on_ellipsoid(*transform_points(grid.crs, _LON_LAT, x.tolist(), y.tolist()))
-
-
-def on_ellipsoid(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Return longitudes and latitudes in degrees as coordinates in metres, (n, 3).
-
-    Examples
-    --------
-    >>> on_ellipsoid(np.array([0.0]), np.array([0.0])).tolist()
-    [[6378137.0, 0.0, 0.0]]
-    """
-    lon, lat = np.radians(lon), np.radians(lat)
-    squeezed = _FLATTENING * (2 - _FLATTENING)
-    radius = _AXIS / np.sqrt(1 - squeezed * np.sin(lat) ** 2)
-    return np.column_stack(
-        [
-            radius * np.cos(lat) * np.cos(lon),
-            radius * np.cos(lat) * np.sin(lon),
-            radius * (1 - squeezed) * np.sin(lat),
-        ]
-    )
 
 
 def _distortion(grid: Grid, factor: float) -> float:
