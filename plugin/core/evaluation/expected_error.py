@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError
 from ..models.distribution import predict_forest
 from ..models.forest import Forest
-from ..models.heldout import ForestSettings
+from ..models.heldout import ForestSettings, require_stated
 from ..models.record import Model
 from ..models.training import choose_folds
 from ..progress import Progress
@@ -24,7 +23,6 @@ from .importance import HeldOutFold, Importance, Predict, permutation_importance
 
 FOLDS = 5
 _UNCOMPARED = "nothing can be compared with them"
-_FOREST_SETTINGS = ("trees", "min_leaf", "max_features")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +73,9 @@ def held_out_errors(
     """
     progress = progress or Progress()
     rows = model.require_rows(_UNCOMPARED)
-    settings = _settings_of(model, threads)
+    require_stated(model.hyperparameters, "it cannot be grown again without a fold")
+    # the mean alone is needed
+    settings = ForestSettings.stated(model.hyperparameters, "rf", threads=threads)
     fold = applicability_folds(model)
     squares = np.empty(len(rows))
     found = permutation_importance(
@@ -108,25 +108,6 @@ def applicability_folds(model: Model) -> np.ndarray:
         dealt = station_folds(station, len(labels), seed) - 1
     fold[model.local] = labels[dealt]
     return fold
-
-
-def _settings_of(model: Model, threads: int) -> ForestSettings:
-    known = model.hyperparameters
-    unknown = [name for name in _FOREST_SETTINGS if name not in known]
-    if unknown:
-        raise InputError(
-            f"The model does not state {', '.join(unknown)} of its forest, so it cannot be grown "
-            "again without a fold.",
-            "Train it again.",
-        )
-    return ForestSettings(
-        method="rf",  # the mean alone is needed
-        trees=int(known["trees"]),
-        min_leaf=int(known["min_leaf"]),
-        max_features=float(known["max_features"]),
-        seed=int(known.get("seed", 42)),
-        threads=threads,
-    )
 
 
 def _folds(

@@ -47,12 +47,6 @@ def model_without(
     wanted = trees or int(known["trees"])
     if base.training is not None and len(globe) == len(base.training) and wanted == known["trees"]:
         return base
-    forest = ForestSettings(
-        method=base.method,
-        trees=wanted,
-        min_leaf=int(known["min_leaf"]),
-        max_features=float(known["max_features"]),
-        seed=int(known.get("seed", seed)),
-        threads=threads,
-    ).grow(globe, progress)
+    stated = ForestSettings.stated(known, base.method, seed=seed, threads=threads)
+    forest = replace(stated, trees=wanted).grow(globe, progress)
     return replace(base, forest=forest, training=globe, hyperparameters={**known, "trees": wanted})

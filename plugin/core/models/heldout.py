@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..progress import Progress
 from ..stations.folds.splits import station_folds
 from ..stations.rows import TrainingRows, concat
@@ -16,6 +18,7 @@ from .forest import Forest, grow_forest
 
 _SINGLE_UNITS = 30  # up to as many stations or networks are left out one by one
 _UNIT_FOLDS = 10
+_STATED = ("trees", "min_leaf", "max_features")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,23 @@ class ForestSettings:
     max_features: float = 0.333
     seed: int = 42
     threads: int = 2
+
+    @classmethod
+    def stated(
+        cls, known: Mapping[str, Any], method: str, *, seed: int = 42, threads: int = 2
+    ) -> ForestSettings:
+        """Return the settings that hyper-parameters of a model state, see `require_stated`.
+
+        `seed` counts where they state none.
+        """
+        return cls(
+            method=method,
+            trees=int(known["trees"]),
+            min_leaf=int(known["min_leaf"]),
+            max_features=float(known["max_features"]),
+            seed=int(known.get("seed", seed)),
+            threads=threads,
+        )
 
     def grow(
         self, rows: TrainingRows, progress: Progress | None = None, *, keep_rows: bool = True
@@ -124,6 +144,16 @@ class Fold:
 
     forest: Forest
     rows: np.ndarray
+
+
+def require_stated(known: Mapping[str, Any], consequence: str) -> None:
+    """Raise an InputError that says the `consequence` where a model's settings are not known."""
+    unknown = [name for name in _STATED if name not in known]
+    if unknown:
+        raise InputError(
+            f"The model does not state {', '.join(unknown)} of its forest, so {consequence}.",
+            "Train it again.",
+        )
 
 
 def bound_columns(level: float) -> tuple[int, int]:

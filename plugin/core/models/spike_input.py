@@ -7,9 +7,8 @@ import numpy as np
 from ..errors import InputError
 from ..progress import Progress
 from ..stations.rows import TrainingRows
+from .heldout import require_stated
 from .record import Model
-
-_FOREST_SETTINGS = ("trees", "min_leaf", "max_features")
 
 
 def check_spikes(
@@ -32,13 +31,7 @@ def check_spikes(
             "The model is spiked already.",
             "Spike the model it was made from, with all local stations in one table.",
         )
-    unknown = [name for name in _FOREST_SETTINGS if name not in base.hyperparameters]
-    if unknown:
-        raise InputError(
-            f"The model does not state {', '.join(unknown)} of its forest, so it cannot be "
-            "refitted with local rows.",
-            "Train it again.",
-        )
+    require_stated(base.hyperparameters, "it cannot be refitted with local rows")
     if not np.isfinite(weight) or weight < 0:
         raise InputError(f"WEIGHT is {weight:g}.", "Give a positive number, or 0 for automatic.")
     if spikes.covariates != base.names:

@@ -308,14 +308,8 @@ def _margins_of(model: Model) -> Margins | None:
 
 
 def _forest_settings(base: Model, settings: SpikeSettings) -> ForestSettings:
-    return ForestSettings(
-        method=base.method,
-        trees=int(base.hyperparameters["trees"]),
-        min_leaf=int(base.hyperparameters["min_leaf"]),
-        max_features=float(base.hyperparameters["max_features"]),
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    stated = ForestSettings.stated(base.hyperparameters, base.method, threads=settings.threads)
+    return replace(stated, seed=settings.seed)
 
 
 def _global_folds(rows: TrainingRows, seed: int) -> np.ndarray:
